@@ -1,0 +1,1 @@
+"""The content of Harbor Support: articles and inbox."""

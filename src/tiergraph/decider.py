@@ -1,0 +1,287 @@
+"""Screen and propose, without drafting: from a request to a policy-checked decision.
+
+Failure rule: a screen that fails counts as having found; a router model that fails raises its flags and the
+highest tier left answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tiergraph.config import RouterConfig
+from tiergraph.effects import Call, Steps, arun, run
+from tiergraph.errors import ProposalInvalidError, ProposerError
+from tiergraph.policy import AllowedSet, Decision, Finding, allowed_tiers, resolve
+from tiergraph.proposers.base import Flags, Proposed, Proposer
+from tiergraph.request import Request, parse_request
+from tiergraph.screening import Screens, Segment
+from tiergraph.screening.redaction import RedactionError, Redactor
+from tiergraph.tiers import Location
+
+_FLAG_RULE = "flag:model"
+_UNREAD_RULE = "flag:unread"
+_FAILED_RULE = "flag:unavailable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What the router model said, or that it could not; findings include those of its flags."""
+
+    proposed: Proposed | None
+    findings: tuple[Finding, ...]
+    reason: str | None = None
+
+
+class Decider:
+    """Screens and router model of one configuration. Thread-safe; build once, use for every request."""
+
+    def __init__(self, config: RouterConfig, proposer: Proposer, *, unreachable: Iterable[str] = ()) -> None:
+        self.config = config
+        self.proposer = proposer
+        self.unreachable = frozenset(unreachable)
+        self.screens = Screens(config.policy, config.ladder, answer_tokens=config.budgets.answer_tokens)
+        self.redactor = Redactor(self.screens.pii)
+
+    def decide(
+        self,
+        text: str | None = None,
+        *,
+        messages: Any = None,
+        documents: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        attachments: Any = None,
+    ) -> Decision:
+        """Decide one request, given as a text or as messages.
+
+        Raises:
+            InputError: The request cannot be routed; names the fix. A router model that fails raises nothing: it
+                gives source ``fallback``.
+        """
+        request = parse_request(
+            text if messages is None else messages, documents=documents, metadata=metadata, attachments=attachments
+        )
+        return run(self.steps(request))
+
+    async def adecide(
+        self,
+        text: str | None = None,
+        *,
+        messages: Any = None,
+        documents: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        attachments: Any = None,
+    ) -> Decision:
+        """As `decide`, without blocking the event loop."""
+        request = parse_request(
+            text if messages is None else messages, documents=documents, metadata=metadata, attachments=attachments
+        )
+        return await arun(self.steps(request))
+
+    def close(self) -> None:
+        """Give back the router model's memory and threads."""
+        self.proposer.close()
+
+    def __enter__(self) -> Decider:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def steps(self, request: Request) -> Steps[Decision]:
+        started = time.perf_counter()
+        # Presidio on a long text takes a while: a worker thread keeps the loop free.
+        findings: tuple[Finding, ...] = yield Call(lambda: self.screen(request))
+        decision = yield from self.propose(request, findings)
+        return replace(decision, latency_ms=(time.perf_counter() - started) * 1000)
+
+    def screen(self, request: Request, drafts: Sequence[str] = ()) -> tuple[Finding, ...]:
+        """What the rules see in all parts of the request and in the drafts."""
+        return self.screens.screen(
+            request.segments(drafts), attachments=request.attachments, metadata=request.metadata
+        )
+
+    def allowed(self, findings: Iterable[Finding], *, reviewed: bool = False) -> AllowedSet:
+        """The allowed set as things stand; ``reviewed`` as in `allowed_tiers`."""
+        return allowed_tiers(
+            findings, self.config.ladder, self.config.policy, unreachable=self.unreachable, reviewed=reviewed
+        )
+
+    def propose(self, request: Request, findings: tuple[Finding, ...]) -> Steps[Decision]:
+        """Ask the router model, unless rules already gave the request to a person or refused it."""
+        before = self.allowed(findings)
+        if before.stop is not None:  # findings only ever narrow: nothing that the model says could change it
+            return self._decision(None, findings, before)
+        answer = yield from self._ask(request, findings)
+        return self._decision(answer, answer.findings, self.allowed(answer.findings))
+
+    def flag_segments(self, segments: Sequence[Segment], findings: tuple[Finding, ...]) -> Steps[tuple[Finding, ...]]:
+        """Findings of the model's flags on parts that are not the question, window by window up to the budget.
+
+        What cannot be read, because the budget is spent, the model fails or the text may not leave, counts as found.
+        """
+        budget = self.config.policy.flag_windows
+        deadline = time.monotonic() + self.config.router.deadline_ms / 1000
+        found = list(findings)
+        for segment in segments:
+            text = self.outbound(segment.text, self.proposer.location, found)
+            if not segment.text.strip():
+                continue
+            if text is None:
+                found += _flag_findings(Flags(contains_pii=True), segment.where, _UNREAD_RULE)
+                continue
+            try:
+                reading = yield Call(
+                    lambda text=text, budget=budget: self.proposer.read_flags(  # type: ignore[misc]
+                        text, deadline=deadline, windows=budget
+                    )
+                )
+            except ProposerError:
+                found += _flag_findings(Flags(contains_pii=True, is_legal=False), segment.where, _FAILED_RULE)
+                continue
+            budget = max(budget - reading.windows, 0)
+            # Legal vocabulary is at home in a document or a draft: there only PII counts, as in the legal screen.
+            flags = reading.flags if segment.where == "history" else replace(reading.flags, is_legal=False)
+            found += _flag_findings(flags, segment.where, _FLAG_RULE)
+            if not reading.complete:
+                found += _flag_findings(Flags(contains_pii=True), segment.where, _UNREAD_RULE)
+        return _distinct(found)
+
+    def outbound(
+        self, text: str, location: Location, findings: Iterable[Finding], vault: dict[str, str] | None = None
+    ) -> str | None:
+        """What may be sent to a place: the text, the text with placeholders, or ``None`` where nothing may be.
+
+        Everything that leaves passes through here, with the findings of all that was screened so far.
+        """
+        policy = self.config.policy
+        pii = [finding for finding in findings if finding.kind == "pii"]
+        if location == "on_prem" or policy.pii == "allow" or not pii:
+            return text
+        if policy.pii != "redact" or not all(finding.spans for finding in pii):
+            return None
+        try:
+            return self.redactor.redact(text, {} if vault is None else vault)
+        except RedactionError:
+            return None
+
+    def _ask(self, request: Request, findings: tuple[Finding, ...]) -> Steps[_Answer]:
+        seen: list[tuple[Finding, ...]] = []
+
+        def narrow(flags: Flags) -> tuple[str, ...]:
+            seen.append(_distinct((*findings, *_flag_findings(flags, "question", _FLAG_RULE))))
+            return self.allowed(seen[-1]).tiers
+
+        question = self.outbound(request.question, self.proposer.location, findings)
+        if question is None:
+            return _failed(findings, "proposer_withheld")
+        rest = [segment for segment in request.segments() if segment.where != "question"]
+        findings = yield from self.flag_segments(rest, findings)
+        deadline = time.monotonic() + self.config.router.deadline_ms / 1000
+        windows = self.config.policy.flag_windows
+        try:
+            proposed: Proposed = yield Call(
+                lambda: self.proposer.propose(question, narrow=narrow, deadline=deadline, windows=windows),
+                lambda: self.proposer.apropose(question, narrow=narrow, deadline=deadline, windows=windows),
+            )
+        except ProposerError as error:
+            return _failed(findings, error.code)
+        findings = seen[-1] if seen else findings
+        if proposed.proposal is not None and proposed.proposal.tier not in self.allowed(findings).tiers:
+            return _failed(findings, ProposalInvalidError.code)  # a proposer that does not keep its contract
+        return _Answer(proposed=proposed, findings=findings)
+
+    def _decision(self, answer: _Answer | None, findings: tuple[Finding, ...], allowed: AllowedSet) -> Decision:
+        proposed = answer.proposed if answer else None
+        proposal = proposed.proposal if proposed else None
+        resolution = resolve(
+            proposal,
+            proposed.confidence if proposed and proposal else None,
+            allowed,
+            self.config.ladder,
+            self.config.policy,
+            self.config.map,
+        )
+        source = resolution.source
+        if source == "model" and proposed and proposed.cached:
+            source = "cache"
+        reasons = resolution.reasons if answer is None or answer.reason is None else (answer.reason, *resolution.reasons)
+        probabilities = dict(proposed.tier_probabilities) if proposed and proposal else {}
+        return Decision(
+            tier=resolution.tier,
+            source=source,
+            outcome="route" if resolution.tier is not None else ("refuse" if allowed.stop == "refuse" else "human"),
+            allowed=allowed.tiers,
+            confidence=probabilities.get(resolution.tier or "", None),
+            score=proposed.score if proposed else None,
+            tier_probabilities=probabilities,
+            findings=findings,
+            reasons=reasons,
+            proposal=proposal,
+            proposer=self.proposer.name if proposed else None,
+            redact=allowed.redact,
+            floor_clipped=allowed.clipped,
+            config_digest=self.config.digest,
+        )
+
+
+def _failed(findings: tuple[Finding, ...], reason: str) -> _Answer:
+    """The fallback row: the model's flags count as raised."""
+    raised = _flag_findings(Flags(contains_pii=True, is_legal=True), "question", _FAILED_RULE)
+    return _Answer(proposed=None, findings=_distinct((*findings, *raised)), reason=reason)
+
+
+def _flag_findings(flags: Flags, where: Any, rule: str) -> tuple[Finding, ...]:
+    found = []
+    if flags.contains_pii:
+        found.append(Finding(kind="pii", rule=rule, where=where))
+    if flags.is_legal:
+        found.append(Finding(kind="legal", rule=rule, where=where))
+    return tuple(found)
+
+
+def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))
+
+
+def create_decider(
+    config: RouterConfig,
+    *,
+    proposer: Proposer | None = None,
+    given: Container[str] = (),
+) -> Decider:
+    """Screens and router model of a configuration, ready to decide.
+
+    Args:
+        config: From `load_config`.
+        proposer: A router model to use in place of the configured one.
+        given: Names of tiers whose chat model the caller brings; they count as reachable. The others count as
+            unreachable where `tiergraph.answering.why_unreachable` finds a reason.
+
+    Raises:
+        ConfigError: The configuration does not fit the router model.
+        ModelError: The router model cannot be loaded, or was refused by the canary.
+    """
+    from tiergraph.answering import unreachable_tiers
+
+    return Decider(
+        config,
+        proposer if proposer is not None else load_proposer(config),
+        unreachable=(name for name in unreachable_tiers(config) if name not in given),
+    )
+
+
+def load_proposer(config: RouterConfig) -> Proposer:
+    """The router model that the configuration names."""
+    from tiergraph.config import expand_env
+    from tiergraph.proposers.llamacpp import LlamaCppProposer
+
+    return LlamaCppProposer.load(
+        expand_env(config.router.model),
+        ladder=config.ladder,
+        config=config.router,
+        sufficiency=config.sufficiency,
+        config_digest=config.digest,
+    )
