@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from tiergraph.config import RouterConfig, expand_env
 from tiergraph.errors import ConfigError, TierError
 from tiergraph.extractive import UNSURE, compose, quote
-from tiergraph.handoff import Handoff
+from tiergraph.handoff import MAX_TOKENS, Handoff
 from tiergraph.tiers import Tier
 
 _NOSTREAM = "nostream"
@@ -57,6 +57,11 @@ class TierClient(Protocol):
         """As `answer`, without blocking the event loop."""
 
 
+def prompt_tokens(tier: Tier) -> int:
+    """Tokens that a rendered handoff may take: three quarters of the window, the rest is for the answer."""
+    return min(MAX_TOKENS, tier.context_window * 3 // 4)
+
+
 def estimate_tokens(text: str) -> int:
     """Tokens of a text at four characters each, >= 1."""
     return max(1, len(text) // 4)
@@ -91,14 +96,14 @@ class ChatClient:
     model: Any
 
     def answer(self, handoff: Handoff, media: Sequence[dict[str, Any]]) -> Reply:
-        messages = _messages(handoff, media)
+        messages = _messages(self.tier, handoff, media)
         try:
             return self._reply(self.model.invoke(messages), messages)
         except Exception as error:
             raise classify(self.tier.name, error) from None  # a provider's message may repeat the request
 
     async def aanswer(self, handoff: Handoff, media: Sequence[dict[str, Any]]) -> Reply:
-        messages = _messages(handoff, media)
+        messages = _messages(self.tier, handoff, media)
         try:
             return self._reply(await self.model.ainvoke(messages), messages)
         except Exception as error:
@@ -126,10 +131,9 @@ class ChatClient:
         )
 
 
-def _messages(handoff: Handoff, media: Sequence[dict[str, Any]]) -> list[BaseMessage]:
-    rendered = handoff.render()
+def _messages(tier: Tier, handoff: Handoff, media: Sequence[dict[str, Any]]) -> list[BaseMessage]:
     messages: list[BaseMessage] = []
-    for turn in rendered:
+    for turn in handoff.render(max_tokens=prompt_tokens(tier)):
         kind = SystemMessage if turn["role"] == "system" else HumanMessage
         messages.append(kind(turn["content"]))
     if media:
@@ -209,8 +213,12 @@ def _openai(tier: Tier, name: str) -> BaseChatModel:
         raise ConfigError(
             f"Tier {tier.name!r}: no key for {tier.model!r}.", fix="export OPENAI_API_KEY, or set api_key or base_url."
         )
+    params = dict(tier.params)
+    if url and "max_tokens" in params:
+        # LangChain renames it to max_completion_tokens, which llama.cpp's server and others ignore: no bound at all.
+        params["extra_body"] = {"max_tokens": params.pop("max_tokens"), **params.get("extra_body", {})}
     return ChatOpenAI(
-        model=name, base_url=url, api_key=SecretStr(key), timeout=tier.timeout_s, max_retries=0, **tier.params
+        model=name, base_url=url, api_key=SecretStr(key), timeout=tier.timeout_s, max_retries=0, **params
     )
 
 

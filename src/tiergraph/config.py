@@ -38,6 +38,14 @@ DEFAULT_PII_ENTITIES: tuple[str, ...] = (
 )
 
 
+class _At(ValueError):
+    """A problem that shows only when parts are seen together, with the path of the part to change."""
+
+    def __init__(self, problem: str, *path: str | int) -> None:
+        self.path = path
+        super().__init__(problem)
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,14 +118,14 @@ class PolicyConfig(_Model):
 
     pii: Literal["on_prem", "redact", "human", "allow"] = "on_prem"
     pii_entities: tuple[str, ...] = DEFAULT_PII_ENTITIES
-    pii_score: float = Field(0.4, ge=0, le=1)
+    pii_score: float = Field(default=0.4, ge=0, le=1)
     legal: Literal["top", "human", "allow"] = "top"
     safety: Literal["human", "refuse", "allow"] = "human"
     safety_words: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
-    min_confidence: float = Field(0.0, ge=0, le=1)
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
     below_min_confidence: Literal["next_tier", "human"] = "next_tier"
-    flag_windows: int = Field(32, ge=0)
+    flag_windows: int = Field(default=32, ge=0)
 
     @model_validator(mode="after")
     def _distinct_rules(self) -> PolicyConfig:
@@ -146,15 +154,15 @@ class RouterModelConfig(_Model):
     """
 
     model: str = "embedded"
-    deadline_ms: float = Field(2000.0, gt=0)
-    contexts: int = Field(2, ge=1, le=64)
-    threads: int | None = Field(None, ge=1)
-    cache_size: int = Field(4096, ge=0)
+    deadline_ms: float = Field(default=2000.0, gt=0)
+    contexts: int = Field(default=2, ge=1, le=64)
+    threads: int | None = Field(default=None, ge=1)
+    cache_size: int = Field(default=4096, ge=0)
     intents: tuple[str, ...] = INTENTS
     reasons: tuple[str, ...] = REASONS
     gpu_layers: int = 0
-    breaker_failures: int = Field(5, ge=1)
-    breaker_reset_s: float = Field(30.0, gt=0)
+    breaker_failures: int = Field(default=5, ge=1)
+    breaker_reset_s: float = Field(default=30.0, gt=0)
 
     @field_validator("intents", "reasons")
     @classmethod
@@ -169,7 +177,7 @@ class MapRule(_Model):
 
     intent: tuple[str, ...] = ()
     difficulty: tuple[Literal[1, 2, 3], ...] = ()
-    min_confidence: float = Field(0.0, ge=0, le=1)
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
     tier: str
 
     def matches(self, proposal: Proposal, confidence: float) -> bool:
@@ -184,8 +192,8 @@ class RetrievalConfig(_Model):
     """Where documents come from. ``location`` is the retriever's own: an external one never gets PII."""
 
     location: Location = "on_prem"
-    k: int = Field(6, ge=1, le=100)
-    timeout_s: float = Field(20.0, gt=0)
+    k: int = Field(default=8, ge=1, le=100)
+    timeout_s: float = Field(default=20.0, gt=0)
 
 
 class CascadeConfig(_Model):
@@ -203,11 +211,11 @@ class CascadeConfig(_Model):
     """
 
     judge: Literal["evidence", "none"] = "evidence"
-    judge_timeout_s: float = Field(60.0, gt=0)
-    threshold: float = Field(0.55, ge=0, le=1)
-    max_hops: int = Field(6, ge=1, le=6)
-    retries: int = Field(2, ge=0, le=10)
-    backoff_s: float = Field(0.5, ge=0)
+    judge_timeout_s: float = Field(default=60.0, gt=0)
+    threshold: float = Field(default=0.55, ge=0, le=1)
+    max_hops: int = Field(default=6, ge=1, le=6)
+    retries: int = Field(default=2, ge=0, le=10)
+    backoff_s: float = Field(default=0.5, ge=0)
     on_exhausted: Literal["human", "abstain"] = "human"
     on_unavailable: Literal["message", "raise"] = "message"
 
@@ -215,9 +223,9 @@ class CascadeConfig(_Model):
 class BudgetConfig(_Model):
     """Per request. ``None`` is no limit. ``answer_tokens`` is what an answer is taken to need."""
 
-    deadline_s: float | None = Field(120.0, gt=0)
-    max_cost_usd: float | None = Field(None, ge=0)
-    answer_tokens: int = Field(512, ge=1)
+    deadline_s: float | None = Field(default=120.0, gt=0)
+    max_cost_usd: float | None = Field(default=None, ge=0)
+    answer_tokens: int = Field(default=512, ge=1)
 
 
 class RecordConfig(_Model):
@@ -254,19 +262,24 @@ class RouterConfig(_Model):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RouterConfig:
-        names = Ladder(self.tiers).names
-        for rule in self.policy.rules:
-            for tier in rule.tiers:
-                if tier not in names:
-                    raise ValueError(f"rule {rule.id!r}: unknown tier {tier!r}. Tiers: {list(names)}")
+        seen: set[str] = set()
+        for number, tier in enumerate(self.tiers):
+            if tier.name in seen:
+                raise _At(f"two tiers are named {tier.name!r}", "tiers", number, "name")
+            seen.add(tier.name)
+        try:
+            names = Ladder(self.tiers).names
+        except ValueError as error:
+            raise _At(str(error), "tiers") from None
+        for number, rule in enumerate(self.policy.rules):
+            for tier_name in set(rule.tiers) - seen:
+                raise _At(f"unknown tier {tier_name!r}; tiers: {list(names)}", "policy", "rules", number, "tiers")
         for number, line in enumerate(self.map):
-            if line.tier not in names:
-                raise ValueError(f"map line {number}: unknown tier {line.tier!r}. Tiers: {list(names)}")
-            for intent in line.intent:
-                if intent not in self.router.intents:
-                    raise ValueError(f"map line {number}: unknown intent {intent!r}. Intents: {list(self.router.intents)}")
-        for tier in self.tiers:
-            check_model_reference(tier.model)
+            if line.tier not in seen:
+                raise _At(f"unknown tier {line.tier!r}; tiers: {list(names)}", "map", number, "tier")
+            for intent in set(line.intent) - set(self.router.intents):
+                known = list(self.router.intents)
+                raise _At(f"unknown intent {intent!r}; intents: {known}", "map", number, "intent")
         return self
 
     @cached_property
@@ -287,20 +300,6 @@ class RouterConfig(_Model):
 def canonical(config: RouterConfig) -> str:
     """The configuration as canonical JSON."""
     return json.dumps(config.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def check_model_reference(reference: str) -> None:
-    """Raise ``ValueError``, naming the forms there are, where a tier's model reference is none of them."""
-    if reference in ("quote", "compose"):
-        return
-    scheme, _, rest = reference.partition(":")
-    if scheme in ("openai", "ollama") and rest:
-        return
-    if scheme == "python" and all(rest.partition(":")[::2]):
-        return
-    raise ValueError(
-        f"unknown model reference {reference!r}; use quote, compose, openai:NAME, ollama:NAME or python:module:attribute"
-    )
 
 
 def expand_env(text: str) -> str:
@@ -376,7 +375,8 @@ def parse_config(text: str, *, file: str = "router.yaml") -> RouterConfig:
 
 def _config_error(error: ValidationError, tree: Any, file: str) -> ConfigError:
     first = error.errors(include_url=False)[0]
-    loc = first["loc"]
+    cause = first.get("ctx", {}).get("error")
+    loc = cause.path if isinstance(cause, _At) else first["loc"]
     path = ".".join(str(part) for part in loc) or "the file"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     if first["type"] == "extra_forbidden":

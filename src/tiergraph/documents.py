@@ -29,8 +29,9 @@ class Document(TypedDict):
 def as_documents(value: object) -> list[Document]:
     """Documents from a list of strings, dicts with a ``text``, or LangChain documents, in their order.
 
-    A LangChain document is known by its ``page_content``; its id is ``metadata["id"]`` or its own ``id``. Missing ids become
-    ``doc-1``, ``doc-2``, ... by position; a repeated id gets the first free suffix ``-2``, ``-3``, .... ``None`` is no documents.
+    A LangChain document is known by its ``page_content``; its id is ``metadata["id"]`` or its own ``id``. Missing ids
+    become ``doc-1``, ``doc-2``, ... by position; a repeated id gets the first free suffix ``-2``, ``-3``, .... ``None``
+    is no documents.
 
     Raises:
         InputError: ``bad_document``; names index and fix, never the text.
@@ -39,7 +40,7 @@ def as_documents(value: object) -> list[Document]:
         return []
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise InputError(
-            f"documents: a {type(value).__name__} is no list. Fix: pass a list of strings, dicts or LangChain documents.",
+            f"documents: a {type(value).__name__} is no list. Fix: pass strings, dicts or LangChain documents.",
             code="bad_document",
         )
     return _with_ids([_fields(item, index) for index, item in enumerate(value)])
@@ -61,7 +62,11 @@ def _fields(item: object, index: int) -> dict[str, Any]:
         given = {"id": getattr(item, "id", None), "metadata": getattr(item, "metadata", None)}
         given = {**_metadata(given, index), "text": item.page_content}
     else:
-        raise _bad(index, f"a {type(item).__name__} is no document", "pass a string, a dict with 'text' or a LangChain document")
+        raise _bad(
+            index,
+            f"a {type(item).__name__} is no document",
+            "pass a string, a dict with 'text' or a LangChain document",
+        )
     if not isinstance(given.get("text"), str):
         found = "is missing" if given.get("text") is None else f"is a {type(given['text']).__name__}"
         raise _bad(index, f"'text' {found}", "give 'text' as a string")

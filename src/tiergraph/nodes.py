@@ -18,11 +18,12 @@ from langgraph.config import get_config, get_stream_writer
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import interrupt
 
-from tiergraph.answering import Reply, TierClient, estimate_tokens
+from tiergraph.answering import Reply, TierClient, estimate_tokens, prompt_tokens
 from tiergraph.decider import Decider
 from tiergraph.documents import Document, as_documents
 from tiergraph.effects import Call, Steps, arun, run
 from tiergraph.errors import JudgeError, TierError, TiersUnavailableError
+from tiergraph.extractive import QUOTE_K
 from tiergraph.handoff import Draft, Handoff
 from tiergraph.judges import EvidenceJudge, Judge, Verdict
 from tiergraph.policy import AllowedSet, Finding, clip, next_tier
@@ -90,7 +91,7 @@ class Nodes:
 
     # screen: a screen that fails counts as having found what it looks for.
     def screen(self, state: RouterState) -> Steps[Update]:
-        request = _request(state)
+        request = _request(state, fresh=True)
         findings = yield Call(lambda: self.decider.screen(request))
         allowed = self.decider.allowed(findings)
         return {
@@ -311,7 +312,7 @@ class Nodes:
         handoff = Handoff(
             question=out(request.question),
             history=tuple({"role": turn["role"], "content": out(turn["content"])} for turn in request.history),
-            documents=tuple(_mapped(document, out) for document in _documents(state)),
+            documents=tuple(_mapped(document, out) for document in self._documents_for(state, tier)),
             tool_results=tuple(out(text) for text in request.tool_results),
             drafts=tuple(
                 Draft(
@@ -326,12 +327,17 @@ class Nodes:
         )
         return handoff, request.media
 
+    def _documents_for(self, state: RouterState, tier: Tier) -> list[Document]:
+        """All documents; of retrieved ones, which come best first, ``quote`` reads only the best few."""
+        narrow = tier.model == "quote" and state["retrieval"]["called"]
+        return _documents(state)[: QUOTE_K if narrow else None]
+
     def _afford(self, state: RouterState, tier: Tier, handoff: Handoff) -> None:
         """Raise `TierError` where the estimated cost of this hop would break the budget."""
         budgets = self.decider.config.budgets
         if budgets.max_cost_usd is None:
             return
-        tokens = sum(estimate_tokens(turn["content"]) for turn in handoff.render())
+        tokens = sum(estimate_tokens(turn["content"]) for turn in handoff.render(max_tokens=prompt_tokens(tier)))
         spent = sum(hop["cost_usd"] for hop in state["hops"])
         if spent + tier.price.cost(tokens, budgets.answer_tokens) > budgets.max_cost_usd:
             raise TierError(tier.name, "over_budget", retryable=False)
@@ -460,10 +466,13 @@ class Nodes:
         return _JudgeInput(vault=vault, question=question, draft=text, documents=documents)
 
 
-def _request(state: RouterState) -> Request:
-    documents = state["sources"] if state.get("sources") else state.get("documents")
+def _request(state: RouterState, *, fresh: bool = False) -> Request:
+    """The request as it stands; ``fresh``: as it came in, before ``screen`` has cleared the last turn away."""
     return parse_request(
-        state["messages"], documents=documents, metadata=state.get("metadata"), attachments=state.get("attachments")
+        state["messages"],
+        documents=state.get("documents") if fresh else state["sources"], 
+        metadata=state.get("metadata"),
+        attachments=state.get("attachments"),
     )
 
 

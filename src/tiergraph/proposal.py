@@ -130,8 +130,8 @@ def parse_proposal(
         raise ProposalInvalidError(f"The proposal is off the schema at {field!r}.")
     try:
         return Proposal.model_validate(value)
-    except ValidationError as error:
-        field = "/".join(str(part) for part in error.errors()[0]["loc"])
+    except ValidationError as mistyped:
+        field = "/".join(str(part) for part in mistyped.errors()[0]["loc"])
         raise ProposalInvalidError(f"The proposal is off its type at {field!r}.") from None
 
 

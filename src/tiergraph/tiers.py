@@ -19,8 +19,8 @@ class Price(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input: float = Field(0.0, ge=0)
-    output: float = Field(0.0, ge=0)
+    input: float = Field(default=0.0, ge=0)
+    output: float = Field(default=0.0, ge=0)
 
     def cost(self, input_tokens: int, output_tokens: int) -> float:
         """USD for one call of so many tokens."""
@@ -52,11 +52,11 @@ class Tier(BaseModel):
     location: Location
     criteria: str = ""
     price: Price = Price()
-    context_window: int = Field(8192, gt=0)
+    context_window: int = Field(default=8192, gt=0)
     modalities: tuple[Modality, ...] = ("text",)
     base_url: str | None = None
     api_key: str | None = None
-    timeout_s: float = Field(60.0, gt=0)
+    timeout_s: float = Field(default=60.0, gt=0)
     params: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("name")
@@ -65,6 +65,18 @@ class Tier(BaseModel):
         if name != name.strip() or not name.isprintable():
             raise ValueError("a tier name has no control characters and no space at its ends")
         return name
+
+    @field_validator("model")
+    @classmethod
+    def _known_form(cls, model: str) -> str:
+        scheme, _, rest = model.partition(":")
+        whole = all(rest.partition(":")[::2]) if scheme == "python" else bool(rest)
+        if model in ("quote", "compose") or (scheme in ("openai", "ollama", "python") and whole):
+            return model
+        raise ValueError(
+            f"unknown model reference {model!r}; use quote, compose, openai:NAME, ollama:NAME or "
+            "python:module:attribute"
+        )
 
     @field_validator("modalities")
     @classmethod

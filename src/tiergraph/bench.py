@@ -1,0 +1,314 @@
+"""All measured figures in one run, each beside its bar.
+
+Rivals alternate in one loop, so that a busy machine slows both; medians, percentiles and sample counts are kept.
+Nothing here names the host, its user or a path.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from tiergraph.tiers import Location
+
+Step = Callable[[str], None]
+"""Told what is measured next."""
+
+PACKAGES = ("tiergraph", "langgraph", "langchain-core", "llama-cpp-python", "presidio-analyzer", "pydantic", "numpy")
+STEPS = 6
+"""How often `run_bench` tells its ``step``, at most."""
+
+IMPORTS = 5
+"""Fresh processes for the import time."""
+
+_EMPTY_NODES = ("screen", "propose", "draft", "judge", "finish")
+"""The nodes that an answer accepted at the first tier visits."""
+
+_PEAK = """
+import resource, sys
+from tiergraph.commands.loading import read_config
+from tiergraph.decider import create_decider
+with create_decider(read_config(None)) as decider:
+    for number in range(200):
+        decider.decide(f"How do I return order {number}?")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What a figure has to reach. ``sense``: whether it must stay ``at_most`` or come to ``at_least``."""
+
+    sense: Literal["at_most", "at_least"]
+    value: float
+
+    def met(self, figure: float | None) -> bool | None:
+        """``None`` where there is no figure."""
+        if figure is None:
+            return None
+        return figure <= self.value if self.sense == "at_most" else figure >= self.value
+
+
+BARS: dict[str, Bar] = {
+    "decision_over_floor": Bar(sense="at_most", value=1.3),
+    "decision_over_floor_other_gguf": Bar(sense="at_most", value=2.2),
+    "grammar_over_decision": Bar(sense="at_least", value=15),
+    "screening_ms_per_kb_ordinary": Bar(sense="at_most", value=2),
+    "screening_ms_per_kb_pii": Bar(sense="at_most", value=15),
+    "graph_over_bare": Bar(sense="at_most", value=2),
+    "import_ms": Bar(sense="at_most", value=300),
+}
+
+
+def run_bench(
+    *, gguf: str | None = None, repeats: int = 200, quick: bool = False, step: Step = lambda _: None
+) -> dict[str, Any]:
+    """Measure everything.
+
+    Args:
+        gguf: A further GGUF without the embedded model's contract, measured the same way.
+        repeats: Samples of each figure, >= 10.
+        quick: A tenth of the samples: to see that it runs, not to quote.
+        step: Told what is measured next.
+
+    Raises:
+        ModelError: The embedded model or ``gguf`` cannot be loaded.
+    """
+    from tiergraph.engine_bench import bench_engine
+    from tiergraph.screening.measure import measure_screening
+
+    samples = max(10, repeats // 10) if quick else repeats
+    report: dict[str, Any] = {"quick": quick, "repeats": samples, "machine": machine()}
+    step("engine: embedded")
+    report["engine"] = bench_engine("embedded", repeats=samples)
+    report["other_gguf"] = None
+    if gguf is not None:
+        step("engine: other GGUF")
+        report["other_gguf"] = bench_engine(gguf, repeats=samples)
+    step("screening")
+    report["screening"] = measure_screening(samples)
+    step("graph over bare")
+    report["graph_over_bare"] = graph_over_bare(repeats=max(samples, 20))
+    step("import time")
+    report["import_time"] = import_time(runs=2 if quick else IMPORTS)
+    step("peak memory")
+    report["peak_memory"] = peak_memory()
+    report["figures"] = figures(report)
+    return report
+
+
+def figures(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The figures that have a name in the README: value, unit, bar and whether it is met (``None`` without a bar)."""
+    engine, other = report["engine"], report["other_gguf"]
+    grammar = engine["grammar"]
+    rates = engine["decisions_per_second"]
+    values: list[tuple[str, float | None, str]] = [
+        ("decision_over_floor", engine["decision_over_floor_worst"], "ratio, worst length"),
+        ("decision_over_floor_other_gguf", other and other["decision_over_floor_worst"], "ratio, worst length"),
+        ("grammar_over_decision", grammar and grammar["grammar_over_decision"], "ratio"),
+        ("decisions_per_second_1_thread", rates["one_thread"], "1/s"),
+        ("decisions_per_second_2_threads", rates["two_threads"], "1/s"),
+        ("screening_ms_per_kb_ordinary", _ms_per_kb(report["screening"], "ordinary"), "ms/KB"),
+        ("screening_ms_per_kb_pii", _ms_per_kb(report["screening"], "pii_laden"), "ms/KB"),
+        ("graph_over_bare", report["graph_over_bare"]["ratio"], "ratio"),
+        ("import_ms", report["import_time"]["ms"]["median"], "ms"),
+        ("peak_memory_mb", report["peak_memory"]["mb"], "MB"),
+    ]
+    return [_figure(name, value, unit) for name, value, unit in values]
+
+
+def _ms_per_kb(screening: dict[str, Any], sample: str) -> float:
+    """All text screens together."""
+    parts = screening["samples"][sample].values()
+    return sum(screen["median_ms_per_kb"] for screen in parts if isinstance(screen, dict))
+
+
+def _figure(name: str, value: float | None, unit: str) -> dict[str, Any]:
+    bar = BARS.get(name)
+    return {
+        "name": name,
+        "value": None if value is None else round(value, 3),
+        "unit": unit,
+        "bar": None if bar is None else asdict(bar),
+        "met": None if bar is None else bar.met(value),
+    }
+
+
+def graph_over_bare(*, repeats: int) -> dict[str, Any]:
+    """The graph's own time for an answer accepted at the first tier, against a bare LangGraph of as many empty nodes.
+
+    Screens, router model, tier and judge are stand-ins that cost next to nothing; what is left is the graph's own.
+    Times are in microseconds.
+    """
+    router, bare = _router(), _bare_graph()
+    request = {"messages": [{"role": "user", "content": "How do I return an order?"}]}
+    ours, empty = [], []
+    gc.collect()
+    for number in range(-10, repeats):  # the first ones warm up
+        one, other = _seconds(router.invoke, request), _seconds(bare.invoke, request)
+        if number >= 0:
+            ours.append(one)
+            empty.append(other)
+    assert router.invoke(request)["routing"]["outcome"] == "answered"
+    return {
+        "nodes": len(_EMPTY_NODES),
+        "graph_us": spread(ours, 1e6),
+        "bare_us": spread(empty, 1e6),
+        "ratio": statistics.median(ours) / statistics.median(empty),
+    }
+
+
+def _seconds(call: Callable[[Any], Any], argument: Any) -> float:
+    began = time.perf_counter()
+    call(argument)
+    return time.perf_counter() - began
+
+
+def _bare_graph() -> Any:
+    from langgraph.graph import END, START, StateGraph
+
+    from tiergraph.state import RouterInput
+
+    graph = StateGraph(RouterInput)
+    for name in _EMPTY_NODES:
+        graph.add_node(name, _empty)
+    for before, after in zip((START, *_EMPTY_NODES), (*_EMPTY_NODES, END), strict=True):
+        graph.add_edge(before, after)
+    return graph.compile()
+
+
+def _empty(state: Any) -> dict[str, Any]:
+    return {}
+
+
+def _router() -> Any:
+    """The real graph over stand-ins."""
+    from tiergraph.commands.loading import read_config
+    from tiergraph.decider import Decider
+    from tiergraph.graph import create_tier_router
+    from tiergraph.testing import ScriptedProposer
+
+    config = read_config(None)
+    decider = Decider(config, ScriptedProposer(config.ladder))
+    decider.screens = _NoScreens()  # type: ignore[assignment]
+    models = {name: _NoModel() for name in config.ladder.names}
+    return create_tier_router(config, decider=decider, judge=_NoJudge(), models=models)
+
+
+class _NoScreens:
+    def screen(self, *_: object, **__: object) -> tuple[()]:
+        return ()
+
+
+class _NoModel:
+    """Stands in for a chat model."""
+
+    def with_config(self, **_: object) -> _NoModel:
+        return self
+
+    def invoke(self, messages: object) -> Any:
+        from langchain_core.messages import AIMessage
+
+        return AIMessage("Open Orders and choose Return.")
+
+
+class _NoJudge:
+    name, digest = "none", "0" * 64
+    location: Location = "on_prem"
+
+    def judge(self, *_: object, **__: object) -> Any:
+        from tiergraph.judges import Verdict
+
+        return Verdict(passed=True, score=1.0, reason="supported")
+
+    async def ajudge(self, *_: object, **__: object) -> Any:
+        return self.judge()
+
+
+def import_time(*, runs: int = IMPORTS) -> dict[str, Any]:
+    """Milliseconds that ``import tiergraph`` adds to a fresh Python, and what ``-X importtime`` adds up to."""
+    bare, full = [], []
+    for _ in range(runs):
+        bare.append(_seconds(_python, ["-c", "pass"]))
+        full.append(_seconds(_python, ["-c", "import tiergraph"]))
+    least = statistics.median(bare)
+    lines = _python(["-X", "importtime", "-c", "import tiergraph"]).stderr.splitlines()
+    total = next((line for line in reversed(lines) if line.rpartition("|")[2].strip() == "tiergraph"), "||")
+    micro = total.split("|")[1].strip()
+    return {
+        "ms": spread([max(0.0, seconds - least) for seconds in full], 1e3),
+        "python_ms": spread(bare, 1e3),
+        "importtime_ms": round(int(micro) / 1e3, 2) if micro.isdigit() else None,
+    }
+
+
+def peak_memory() -> dict[str, Any]:
+    """Highest resident memory, in 10^6 bytes, of a fresh process that makes 200 decisions with the packaged default."""
+    if sys.platform == "win32":
+        return {"mb": None}
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"mb": round(int(_python(["-c", _PEAK]).stdout.split()[-1]) * unit / 1e6, 1), "decisions": 200}
+
+
+def _python(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, Python, platform and versions."""
+    return {
+        "cpu": _cpu(),
+        "cores": _cores(),
+        "memory_gb": _memory_gb(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _cpu() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = (line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+            return next(names, "") or platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def spread(seconds: Sequence[float], scale: float) -> dict[str, float]:
+    """Median, 10th and 90th percentile and n; ``scale`` 1e3 gives milliseconds, 1e6 microseconds."""
+    if len(seconds) > 1:
+        tenths = statistics.quantiles(seconds, n=10, method="inclusive")
+    else:
+        tenths = [seconds[0]] * 9
+    values = (statistics.median(seconds), tenths[0], tenths[-1])
+    median, low, high = (round(value * scale, 3) for value in values)
+    return {"median": median, "p10": low, "p90": high, "n": len(seconds)}

@@ -1,0 +1,109 @@
+"""Text cut into blocks and sentences by spans, so that what is quoted is a verbatim part of it. Linear in the length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+_STOP = re.compile(r"[.!?](?=[\s\"'”’)\]])|[。！？]|[.!?]$")
+_CLOSING = "\"'”’)]"
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|mr|mrs|ms|dr|prof|st|vs|etc|no|nr|approx|inc|ltd|co|u\.s|u\.k|a\.m|p\.m)|\b(?-i:[A-Z]))\.$",
+    re.I,
+)
+_BULLET = re.compile(r"[ \t]*(?:[-*+•–]|\(?\d{1,3}[.)])[ \t]+\S")
+_HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+\S")
+
+
+class Span(NamedTuple):
+    """A part of a text: ``text[start:end]``."""
+
+    start: int
+    end: int
+
+
+class Block(NamedTuple):
+    """Lines that belong together: one heading, one paragraph, or one list."""
+
+    kind: Literal["heading", "paragraph", "list"]
+    start: int
+    end: int
+
+
+def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
+    """The sentences of ``text[start:end]`` without the white space around them; none for blank text."""
+    end = len(text) if end is None else end
+    found, begin = [], start
+    for match in _STOP.finditer(text, start, end):
+        stop = match.end()
+        while stop < end and text[stop] in _CLOSING:
+            stop += 1
+        if (
+            stop <= begin
+            or _goes_on(text, match.start(), stop)
+            or text[begin : match.start()].strip(" \t\n(").isdigit()
+        ):
+            continue
+        found.append(Span(begin, stop))
+        begin = stop
+    found.append(Span(begin, end))
+    return [span for span in (_stripped(text, *span) for span in found) if span.start < span.end]
+
+
+def _goes_on(text: str, mark: int, stop: int) -> bool:
+    """Whether the full stop at ``mark`` ends an abbreviation with more text after it."""
+    abbreviated = text[mark] == "." and _ABBREVIATION.search(text, max(0, mark - 8), mark + 1)
+    return bool(abbreviated) and text[stop : stop + 2].strip() != ""
+
+
+def _stripped(text: str, start: int, end: int) -> Span:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return Span(start, end)
+
+
+def blocks(text: str) -> list[Block]:
+    """Headings (``#`` lines), lists and paragraphs of ``text`` in order; blank lines part them."""
+    found: list[Block] = []
+    open_block: Block | None = None
+    for start, end in _lines(text):
+        line = text[start:end]
+        if not line.strip():
+            kind = None
+        elif _HEADING.match(line):
+            kind = "heading"
+        elif _BULLET.match(line) or (open_block is not None and open_block.kind == "list"):
+            kind = "list"
+        else:
+            kind = "paragraph"
+        if open_block is not None and kind == open_block.kind != "heading":
+            open_block = Block(open_block.kind, open_block.start, end)
+            continue
+        if open_block is not None:
+            found.append(open_block)
+        open_block = Block(kind, start, end) if kind else None  # type: ignore[arg-type]  # one of the three
+    return [*found, open_block] if open_block is not None else found
+
+
+def _lines(text: str) -> Iterator[Span]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield Span(start, end)
+        start = end + 1
+
+
+def all_sentences(text: str) -> list[Span]:
+    """Sentences of every block of ``text``; a heading and each list item is one, whatever its punctuation."""
+    found: list[Span] = []
+    for block in blocks(text):
+        if block.kind == "paragraph":
+            found.extend(sentences(text, block.start, block.end))
+            continue
+        for line in _lines(text[block.start : block.end]):
+            found.extend(sentences(text, block.start + line.start, block.start + line.end))
+    return found

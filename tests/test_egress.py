@@ -1,0 +1,186 @@
+"""Nothing that policy keeps inside leaves: not to a tier, a judge, a router model or a retriever, whatever fails."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from routers import Bench, make_config
+
+from tiergraph.errors import CircuitOpenError, DecisionTimeoutError, ProposalInvalidError
+from tiergraph.proposers.base import Flags
+from tiergraph.testing import ScriptedChat, ScriptedJudge, ScriptedProposer, ScriptedRetriever
+
+SECRET = "jane.doe@example.com"
+ALSO = "jane.doe"
+CALL = {"name": "crm", "args": {}, "id": "c1", "type": "tool_call"}
+
+PLACES = {
+    "question": ([HumanMessage(f"write to {SECRET} please")], []),
+    "history": ([HumanMessage(f"I am {SECRET}"), AIMessage("Hello."), HumanMessage("and my parcel?")], []),
+    "document": ([HumanMessage("who do I write to?")], [{"id": "d1", "text": f"Write to {SECRET}."}]),
+    "document id": ([HumanMessage("who do I write to?")], [{"id": SECRET, "text": "See above."}]),
+    "tool result": (
+        [HumanMessage("who is it?"), AIMessage("", tool_calls=[CALL]), ToolMessage(f"It is {SECRET}", tool_call_id="c1")],
+        [],
+    ),
+    "tool call": (
+        [
+            HumanMessage("look it up"),
+            AIMessage("", tool_calls=[{**CALL, "args": {"mail": SECRET}}]),
+            ToolMessage("found", tool_call_id="c1"),
+        ],
+        [],
+    ),
+    "draft": ([HumanMessage("who is my contact?")], []),
+    "retrieved": ([HumanMessage("who is my contact here?")], []),
+}
+FAILURES = {
+    "nothing": {},
+    "router model late": {"proposer": DecisionTimeoutError("late")},
+    "router model down": {"proposer": CircuitOpenError("open")},
+    "router model invalid": {"proposer": ProposalInvalidError("bad")},
+    "judge fails": {"judge": RuntimeError("boom")},
+    "judge is late": {"judge": TimeoutError()},
+    "tier times out": {"tier": TimeoutError()},
+    "tier refuses": {"tier": AIMessage("no", response_metadata={"finish_reason": "content_filter"})},
+    "tier is unsure": {"tier": "UNSURE"},
+    "tier is empty": {"tier": ""},
+    "retriever fails": {"retriever": OSError("down")},
+    "screen fails": {"screen": True},
+}
+
+
+class Spies:
+    """A router whose every external place is spied on."""
+
+    def __init__(self, place: str, failure: dict, policy: str, spied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.messages, documents = PLACES[place]
+        self.documents = documents
+        config = make_config(
+            [("small", "on_prem"), ("cloud", "external"), ("inside", "on_prem"), ("frontier", "external")],
+            policy={"pii": policy},
+            retrieval={"location": "external" if spied == "retriever" else "on_prem"},
+        )
+        draft = f"Your contact is {SECRET}." if place == "draft" else "An answer."
+        inside = failure.get("tier", draft)
+        self.proposer = ScriptedProposer(
+            config.ladder,
+            tier="small",
+            needs_retrieval=True,
+            fails=failure.get("proposer"),
+            location="external" if spied == "proposer" else "on_prem",
+        )
+        self.judge = ScriptedJudge(failure.get("judge", False), location="external" if spied == "judge" else "on_prem")
+        self.retriever = ScriptedRetriever(
+            [f"Your contact is {SECRET}."] if place == "retrieved" else ["Nothing personal."],
+            fails=failure.get("retriever"),
+        )
+        # A draft with PII stands first, so that every later hop would carry it up.
+        self.bench = Bench(
+            config,
+            proposer=self.proposer,
+            judge=self.judge,
+            retriever=self.retriever,
+            checkpointer=InMemorySaver(),
+            chats={
+                "small": ScriptedChat(draft if place == "draft" else inside),
+                "inside": ScriptedChat(inside),
+                "cloud": ScriptedChat("From the cloud."),
+                "frontier": ScriptedChat("From the frontier."),
+            },
+        )
+        if failure.get("screen"):
+            monkeypatch.setattr(type(self.bench.decider.screens.pii), "find", _explode)
+            monkeypatch.setattr(type(self.bench.decider.screens.pii), "kinds", _explode)
+        self.spied = spied
+
+    def outside(self) -> str:
+        """All that any external place was sent."""
+        sent = [self.bench.chats[name].sent for name in ("cloud", "frontier")]
+        if self.spied == "proposer":
+            sent += [*self.proposer.asked, *self.proposer.read]
+        if self.spied == "judge":
+            sent += [json.dumps(seen) for seen in self.judge.seen]
+        if self.spied == "retriever":
+            sent += self.retriever.queries
+        return "\n".join(sent)
+
+
+def _explode(*_: object, **__: object) -> None:
+    raise RuntimeError("the screen is broken")
+
+
+@pytest.mark.parametrize("spied", ["tiers", "judge", "proposer", "retriever"])
+@pytest.mark.parametrize("policy", ["on_prem", "redact", "human"])
+@pytest.mark.parametrize("failure", list(FAILURES))
+@pytest.mark.parametrize("place", list(PLACES))
+def test_nothing_leaves(place, failure, policy, spied, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    spies = Spies(place, FAILURES[failure], policy, spied, monkeypatch)
+    streamed = list(
+        spies.bench.router.stream(
+            {"messages": spies.messages, "documents": spies.documents},
+            {"configurable": {"thread_id": "t"}},
+            stream_mode=["custom", "updates"],
+        )
+    )
+    assert ALSO not in spies.outside()
+    assert ALSO not in caplog.text
+    events = [event for mode, event in streamed if mode == "custom" or "finish" not in event]
+    assert ALSO not in str(events)
+    for record in spies.bench.records:
+        assert ALSO not in json.dumps(record)
+
+
+def test_the_spies_do_see_what_policy_lets_out(monkeypatch):
+    """The test above would pass with spies that are blind: here PII is allowed out, and each of them sees it."""
+    for spied in ("tiers", "judge", "proposer", "retriever"):
+        spies = Spies("question", {}, "allow", spied, monkeypatch)
+        spies.bench.ask(spies.messages, {"configurable": {"thread_id": "t"}})
+        assert ALSO in spies.outside(), spied
+
+
+def test_what_only_the_models_flag_sees_stays_inside_too():
+    config = make_config([("small", "on_prem"), ("cloud", "external")])
+    flag = lambda text: Flags(contains_pii="Mill Lane" in text)  # noqa: E731
+    for messages, documents in (
+        ([HumanMessage("Ann Carter, 3 Mill Lane, wants a refund")], []),
+        ([HumanMessage("who wants a refund?")], ["Ann Carter, 3 Mill Lane"]),
+        ([HumanMessage("Ann Carter, 3 Mill Lane"), AIMessage("Yes?"), HumanMessage("a refund")], []),
+    ):
+        proposer = ScriptedProposer(config.ladder, tier="cloud", flag=flag)
+        bench = Bench(config, proposer=proposer, judge=ScriptedJudge(False))
+        bench.ask(messages, documents=documents)
+        assert bench.asked == ["small"]
+
+
+def test_a_draft_that_only_the_flag_sees_through_is_not_handed_outside():
+    config = make_config([("small", "on_prem"), ("cloud", "external")])
+    proposer = ScriptedProposer(config.ladder, flag=lambda text: Flags(contains_pii="Mill Lane" in text))
+    bench = Bench(
+        config, proposer=proposer, judge=ScriptedJudge(False), chats={"small": ScriptedChat("Ann Carter, 3 Mill Lane")}
+    )
+    bench.ask("who is it?")
+    assert bench.asked == ["small"]
+
+
+def test_text_that_the_flag_budget_leaves_unread_counts_as_found():
+    config = make_config([("small", "on_prem"), ("cloud", "external")], policy={"flag_windows": 1})
+    bench = Bench(config, proposer=ScriptedProposer(config.ladder, tier="cloud"))
+    bench.ask("hello", documents=["one", "two", "three"])
+    assert bench.asked == ["small"]
+
+
+def test_an_attached_picture_does_not_travel_beside_redacted_text():
+    config = make_config([("small", "on_prem"), ("cloud", "external")], policy={"pii": "redact"})
+    config = config.model_copy(
+        update={"tiers": tuple(t.model_copy(update={"modalities": ("text", "image")}) for t in config.tiers)}
+    )
+    bench = Bench(config, proposer=ScriptedProposer(config.ladder, tier="cloud"))
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    bench.ask([HumanMessage([{"type": "text", "text": f"I am {SECRET}"}, picture])])
+    assert bench.asked == ["small"]
