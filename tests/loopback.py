@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,10 +32,8 @@ class ModelServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.requests.append(body)
-                try:
+                with suppress(BrokenPipeError, ConnectionResetError):  # a client that ran out of patience
                     server._respond(self, body)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # a client that ran out of patience
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True

@@ -401,7 +401,7 @@ class TestAsk:
         folder = tmp_path / "docs"
         folder.mkdir()
         (folder / "refunds.md").write_text("Refunds take 5 working days after we get the parcel.\n", encoding="utf-8")
-        (folder / "hours.txt").write_text("The phone line is open from 8 to 18 on weekdays.\n", encoding="utf-8")
+        (folder / "hours.txt").write_text("The phone line is open from 8:00 to 18:00 on weekdays.\n", encoding="utf-8")
         return folder
 
     @pytest.fixture(autouse=True)
@@ -418,10 +418,10 @@ class TestAsk:
         assert widest(result.stdout) <= 80
 
     def test_text_files_and_jsonl_are_documents_too(self, cli: Cli, docs: Path, tmp_path: Path) -> None:
-        assert "8 to 18" in cli("ask", "When is the phone line open?", "--docs", str(docs)).stdout
+        assert "8:00 to 18:00" in cli("ask", "When is the phone line open?", "--docs", str(docs)).stdout
         file = tmp_path / "docs.jsonl"
-        file.write_bytes(b"\xef\xbb\xbf" + jsonl({"id": "hours", "text": "The phone line is open from 9 to 17."}))
-        assert "9 to 17" in cli("ask", "When is the phone line open?", "--docs", str(file)).stdout
+        file.write_bytes(b"\xef\xbb\xbf" + jsonl({"id": "hours", "text": "The phone line is open from 9:00 to 17:00."}))
+        assert "9:00 to 17:00" in cli("ask", "When is the phone line open?", "--docs", str(file)).stdout
 
     @pytest.mark.parametrize("line", [b"nope\n", b'{"id": "x"}\n', b'"x"\n', b"\xff\n"])
     def test_bad_documents_name_the_file(self, cli: Cli, tmp_path: Path, line: bytes) -> None:
@@ -456,6 +456,7 @@ class TestInitAndCheck:
         assert re.search(r"^quote .* yes *$", result.stdout, re.MULTILINE)
         assert "canary passed" in result.stdout
 
+    @pytest.mark.loopback  # whether Ollama listens is asked of the loopback address
     def test_with_every_setting_turned_on_it_passes_too(self, cli: Cli, tmp_path: Path) -> None:
         cli("init")
         text = uncommented((tmp_path / "router.yaml").read_text(encoding="utf-8"))

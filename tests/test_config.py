@@ -38,7 +38,11 @@ def broken(old: str, new: str) -> str:
         (broken("    location: on_prem\n", ""), 3, "location: missing"),
         (broken("name: big", "name: small"), 6, "two tiers are named 'small'"),
         (GOOD + "map:\n  - {intent: [coding], tier: huge}\n", 14, "unknown tier 'huge'"),
-        (GOOD + "  rules:\n    - {id: x, when: {keywords: [k]}, effect: floor, tiers: [huge]}\n", 14, "unknown tier 'huge'"),
+        (
+            GOOD + "  rules:\n    - {id: x, when: {keywords: [k]}, effect: floor, tiers: [huge]}\n",
+            14,
+            "unknown tier 'huge'",
+        ),
         (GOOD + "  rules:\n    - {id: x, when: {regex: ['(']}, effect: human}\n", 14, "no regular expression"),
         ("tiers: [", 1, "not YAML"),
         ("just text", 1, "no mapping"),

@@ -18,7 +18,9 @@ from tiergraph.proposers.constrained import compile_trie, spell
 names = st.text(min_size=1, max_size=12).filter(lambda s: s.strip() == s and s.isprintable())
 ladders = st.one_of(
     st.lists(names, min_size=2, max_size=6, unique=True),
-    st.lists(st.text("ab \"'{", min_size=1, max_size=5).filter(lambda s: s.strip() == s), min_size=2, max_size=6, unique=True),
+    st.lists(
+        st.text("ab \"'{", min_size=1, max_size=5).filter(lambda s: s.strip() == s), min_size=2, max_size=6, unique=True
+    ),
     st.permutations(["a", "ab", "abc", "a b", 'a"', "a\N{COMBINING ACUTE ACCENT}"]).flatmap(
         lambda order: st.integers(2, 6).map(lambda n: order[:n])
     ),

@@ -24,7 +24,11 @@ PLACES = {
     "document": ([HumanMessage("who do I write to?")], [{"id": "d1", "text": f"Write to {SECRET}."}]),
     "document id": ([HumanMessage("who do I write to?")], [{"id": SECRET, "text": "See above."}]),
     "tool result": (
-        [HumanMessage("who is it?"), AIMessage("", tool_calls=[CALL]), ToolMessage(f"It is {SECRET}", tool_call_id="c1")],
+        [
+            HumanMessage("who is it?"),
+            AIMessage("", tool_calls=[CALL]),
+            ToolMessage(f"It is {SECRET}", tool_call_id="c1"),
+        ],
         [],
     ),
     "tool call": (
@@ -63,7 +67,7 @@ class Spies:
         config = make_config(
             [("small", "on_prem"), ("cloud", "external"), ("inside", "on_prem"), ("frontier", "external")],
             policy={"pii": policy},
-            retrieval={"location": "external" if spied == "retriever" else "on_prem"},
+            retrieval={"location": "external" if spied in ("retriever", "all") else "on_prem"},
         )
         draft = f"Your contact is {SECRET}." if place == "draft" else "An answer."
         inside = failure.get("tier", draft)
@@ -72,9 +76,11 @@ class Spies:
             tier="small",
             needs_retrieval=True,
             fails=failure.get("proposer"),
-            location="external" if spied == "proposer" else "on_prem",
+            location="external" if spied in ("proposer", "all") else "on_prem",
         )
-        self.judge = ScriptedJudge(failure.get("judge", False), location="external" if spied == "judge" else "on_prem")
+        self.judge = ScriptedJudge(
+            failure.get("judge", False), location="external" if spied in ("judge", "all") else "on_prem"
+        )
         self.retriever = ScriptedRetriever(
             [f"Your contact is {SECRET}."] if place == "retrieved" else ["Nothing personal."],
             fails=failure.get("retriever"),
@@ -101,11 +107,11 @@ class Spies:
     def outside(self) -> str:
         """All that any external place was sent."""
         sent = [self.bench.chats[name].sent for name in ("cloud", "frontier")]
-        if self.spied == "proposer":
+        if self.spied in ("proposer", "all"):
             sent += [*self.proposer.asked, *self.proposer.read]
-        if self.spied == "judge":
+        if self.spied in ("judge", "all"):
             sent += [json.dumps(seen) for seen in self.judge.seen]
-        if self.spied == "retriever":
+        if self.spied in ("retriever", "all"):
             sent += self.retriever.queries
         return "\n".join(sent)
 
@@ -114,10 +120,19 @@ def _explode(*_: object, **__: object) -> None:
     raise RuntimeError("the screen is broken")
 
 
-@pytest.mark.parametrize("spied", ["tiers", "judge", "proposer", "retriever"])
-@pytest.mark.parametrize("policy", ["on_prem", "redact", "human"])
-@pytest.mark.parametrize("failure", list(FAILURES))
-@pytest.mark.parametrize("place", list(PLACES))
+# Every failure with every place, once with external tiers alone and once with everything external; and each external
+# place by itself where nothing fails.
+CASES = [
+    (place, failure, policy, spied)
+    for place in PLACES
+    for failure in FAILURES
+    for policy in ("on_prem", "redact", "human")
+    for spied in (("tiers", "judge", "proposer", "retriever", "all") if failure == "nothing" else ("tiers", "all"))
+    if policy != "human" or failure == "nothing"
+]
+
+
+@pytest.mark.parametrize(("place", "failure", "policy", "spied"), CASES)
 def test_nothing_leaves(place, failure, policy, spied, monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
     spies = Spies(place, FAILURES[failure], policy, spied, monkeypatch)

@@ -32,7 +32,11 @@ def test_an_answer_accepted_at_the_first_tier_asks_no_other():
     out = bench.ask("hello there")
     assert out["messages"][-1].content == "answer of small"
     assert bench.asked == ["small"]
-    assert (out["routing"]["tier"], out["routing"]["outcome"], out["routing"]["source"]) == ("small", "answered", "model")
+    assert (out["routing"]["tier"], out["routing"]["outcome"], out["routing"]["source"]) == (
+        "small",
+        "answered",
+        "model",
+    )
     assert bench.records == [out["routing"]]
 
 
@@ -134,7 +138,9 @@ def test_an_answer_that_is_none_goes_to_the_next_tier_with_its_code(reply, code)
 
 
 def test_when_the_top_tier_fails_a_lower_allowed_one_still_answers():
-    bench = Bench(chats={"big": ScriptedChat(TimeoutError())}, proposer=ScriptedProposer(make_config().ladder, tier="big"))
+    bench = Bench(
+        chats={"big": ScriptedChat(TimeoutError())}, proposer=ScriptedProposer(make_config().ladder, tier="big")
+    )
     out = bench.ask("hello")
     assert [hop["tier"] for hop in out["routing"]["hops"]] == ["big", "middle"]
     assert out["routing"]["outcome"] == "answered"
@@ -154,9 +160,7 @@ def test_when_every_tier_fails_the_outcome_is_unavailable_and_the_message_says_s
 def test_with_on_unavailable_raise_the_thread_resumes_from_where_it_stood():
     chats = all_down()
     chats["big"] = ScriptedChat(TimeoutError(), "back again")
-    bench = Bench(
-        make_config(cascade={"on_unavailable": "raise"}), chats=chats, checkpointer=InMemorySaver()
-    )
+    bench = Bench(make_config(cascade={"on_unavailable": "raise"}), chats=chats, checkpointer=InMemorySaver())
     with pytest.raises(TiersUnavailableError, match=r"small \(timeout\), middle \(timeout\), big \(timeout\)"):
         bench.ask("hello", THREAD)
     out = bench.router.invoke(None, THREAD)
@@ -318,7 +322,9 @@ def test_a_person_may_refuse():
     assert resume(bench, {"action": "refuse"})["routing"]["outcome"] == "refused"
 
 
-@pytest.mark.parametrize("nonsense", ["   ", 3, {"action": "dance"}, {"action": "answer", "content": "  "}, {"action": "accept"}])
+@pytest.mark.parametrize(
+    "nonsense", ["   ", 3, {"action": "dance"}, {"action": "answer", "content": "  "}, {"action": "accept"}]
+)
 def test_a_review_that_is_not_understood_asks_again_and_names_the_fix(nonsense):
     bench = Bench(checkpointer=InMemorySaver())
     paused(bench)

@@ -39,7 +39,11 @@ def wired(wire: str, url: str, *, judge: ScriptedJudge | None = None, tools: tup
     config = RouterConfig.model_validate({"tiers": [first, spare], "cascade": {"backoff_s": 0.0, "retries": 1}})
     decider = Decider(config, ScriptedProposer(config.ladder))
     return create_tier_router(
-        config, decider=decider, models={"spare": ScriptedChat("spare answer")}, judge=judge or ScriptedJudge(), tools=tools
+        config,
+        decider=decider,
+        models={"spare": ScriptedChat("spare answer")},
+        judge=judge or ScriptedJudge(),
+        tools=tools,
     )
 
 
@@ -150,9 +154,21 @@ def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "llama_cpp.server", "--model", str(path), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "llama_cpp.server",
+        "--model",
+        str(path),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     log = path.with_suffix(".log").open("w")
-    process = subprocess.Popen([*command, "--n_ctx", "1024"], stdout=log, stderr=log, env={**os.environ, "NO_COLOR": "1"})
+    process = subprocess.Popen(
+        [*command, "--n_ctx", "1024"], stdout=log, stderr=log, env={**os.environ, "NO_COLOR": "1"}
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):

@@ -23,7 +23,7 @@ def ladder_of(*locations: str, names: tuple[str, ...] = NAMES, **changes: object
     )
 
 
-ladders = st.lists(st.sampled_from(["on_prem", "external"]), min_size=2, max_size=6).map(lambda l: ladder_of(*l))
+ladders = st.lists(st.sampled_from(["on_prem", "external"]), min_size=2, max_size=6).map(lambda places: ladder_of(*places))
 
 
 @st.composite
@@ -52,9 +52,22 @@ def situations(draw: st.DrawFn) -> tuple[Ladder, PolicyConfig, tuple[Finding, ..
     rule_ids = [rule.id for rule in policy.rules] or ["gone"]
     kinds = st.one_of(
         st.builds(Finding, kind=st.just("pii"), rule=st.just("E"), where=st.just("question"), spans=st.booleans()),
-        st.builds(Finding, kind=st.sampled_from(["legal", "safety", "human_request"]), rule=st.just("w"), where=st.just("history")),
-        st.builds(Finding, kind=st.just("attachment"), rule=st.sampled_from(["image", "audio"]), where=st.just("question")),
-        st.builds(Finding, kind=st.just("context"), rule=st.just("tokens"), where=st.just("question"), amount=st.integers(1, 20_000)),
+        st.builds(
+            Finding,
+            kind=st.sampled_from(["legal", "safety", "human_request"]),
+            rule=st.just("w"),
+            where=st.just("history"),
+        ),
+        st.builds(
+            Finding, kind=st.just("attachment"), rule=st.sampled_from(["image", "audio"]), where=st.just("question")
+        ),
+        st.builds(
+            Finding,
+            kind=st.just("context"),
+            rule=st.just("tokens"),
+            where=st.just("question"),
+            amount=st.integers(1, 20_000),
+        ),
         st.builds(Finding, kind=st.just("rule"), rule=st.sampled_from(rule_ids), where=st.just("metadata")),
     )
     findings = tuple(draw(st.lists(kinds, max_size=5)))

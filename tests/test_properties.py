@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,9 @@ TEXTS = (
     "let me talk to a human",
     "what is 2 + 2?\u2028",
 )
-behaviours = st.sampled_from(["answer", "", "UNSURE", TimeoutError(), ConnectionError(), ValueError("x"), "mail a@example.org"])
+behaviours = st.sampled_from(
+    ["answer", "", "UNSURE", TimeoutError(), ConnectionError(), ValueError("x"), "mail a@example.org"]
+)
 locations = st.sampled_from(["on_prem", "external"])
 
 
@@ -40,13 +43,14 @@ def benches(draw: st.DrawFn) -> Bench:
             "legal": draw(st.sampled_from(["top", "human", "allow"])),
         },
     )
+    flags = Flags(contains_pii=draw(st.booleans()), is_legal=draw(st.booleans()))
     failures = [None, None, None, DecisionTimeoutError("late"), CircuitOpenError("open"), ProposalInvalidError("bad")]
     proposer = ScriptedProposer(
         config.ladder,
         tier=draw(st.sampled_from(names)),
         confidence=draw(st.floats(0, 1)),
         fails=draw(st.sampled_from(failures)),
-        flag=lambda text, pii=draw(st.booleans()), legal=draw(st.booleans()): Flags(contains_pii=pii, is_legal=legal),
+        flag=lambda text: flags,
     )
     verdicts = draw(st.lists(st.sampled_from([True, False, RuntimeError("boom")]), min_size=1, max_size=6))
     return Bench(
@@ -88,5 +92,5 @@ def test_after_a_verdict_the_cascade_climbs_strictly(text, data):
     bench = data.draw(benches())
     hops = bench.ask(text)["routing"]["hops"]
     rungs = [bench.config.ladder.index(hop["tier"]) for hop in hops]
-    for (before, after), hop in zip(zip(rungs, rungs[1:], strict=False), hops, strict=False):
+    for (before, after), hop in zip(pairwise(rungs), hops, strict=False):
         assert after > before or hop["outcome"] == "failed"

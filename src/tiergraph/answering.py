@@ -80,9 +80,7 @@ class ExtractiveClient:
         if found.text == UNSURE:
             raise TierError(self.tier.name, "unsure", retryable=False)
         read = handoff.question + "".join(document["text"] for document in handoff.documents)
-        return Reply(
-            text=found.text, input_tokens=estimate_tokens(read), output_tokens=estimate_tokens(found.text)
-        )
+        return Reply(text=found.text, input_tokens=estimate_tokens(read), output_tokens=estimate_tokens(found.text))
 
     async def aanswer(self, handoff: Handoff, media: Sequence[dict[str, Any]]) -> Reply:
         return self.answer(handoff, media)
@@ -217,9 +215,7 @@ def _openai(tier: Tier, name: str) -> BaseChatModel:
     if url and "max_tokens" in params:
         # LangChain renames it to max_completion_tokens, which llama.cpp's server and others ignore: no bound at all.
         params["extra_body"] = {"max_tokens": params.pop("max_tokens"), **params.get("extra_body", {})}
-    return ChatOpenAI(
-        model=name, base_url=url, api_key=SecretStr(key), timeout=tier.timeout_s, max_retries=0, **params
-    )
+    return ChatOpenAI(model=name, base_url=url, api_key=SecretStr(key), timeout=tier.timeout_s, max_retries=0, **params)
 
 
 def _python(tier: Tier, target: str) -> BaseChatModel:
@@ -310,4 +306,6 @@ def check_models(models: Mapping[str, Any], config: RouterConfig) -> None:
     """Raise `ConfigError` where a model is given for a tier that is not on the ladder."""
     for name in models:
         if name not in config.ladder:
-            raise ConfigError(f"A model is given for {name!r}.", fix=f"use one of the tiers {list(config.ladder.names)}.")
+            raise ConfigError(
+                f"A model is given for {name!r}.", fix=f"use one of the tiers {list(config.ladder.names)}."
+            )

@@ -385,11 +385,18 @@ def _config_error(error: ValidationError, tree: Any, file: str) -> ConfigError:
         )
     if first["type"] == "missing":
         return ConfigError(
-            f"{path}: missing.", file=file, line=_line(tree, loc[:-1]), fix=f"add `{loc[-1]}:`; `tiergraph init` shows how."
+            f"{path}: missing.",
+            file=file,
+            line=_line(tree, loc[:-1]),
+            fix=f"add `{loc[-1]}:`; `tiergraph init` shows how.",
         )
     more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
     got = first.get("input")
-    shown = f", not {got!r}" if isinstance(got, (str, int, float, bool)) and "${" not in str(got) and len(str(got)) < 60 else ""
+    shown = (
+        f", not {got!r}"
+        if isinstance(got, (str, int, float, bool)) and "${" not in str(got) and len(str(got)) < 60
+        else ""
+    )
     return ConfigError(f"{path}: {message}{shown}{more}.", file=file, line=_line(tree, loc), fix="correct that value.")
 
 

@@ -99,9 +99,7 @@ class Decider:
 
     def screen(self, request: Request, drafts: Sequence[str] = ()) -> tuple[Finding, ...]:
         """What the rules see in all parts of the request and in the drafts."""
-        return self.screens.screen(
-            request.segments(drafts), attachments=request.attachments, metadata=request.metadata
-        )
+        return self.screens.screen(request.segments(drafts), attachments=request.attachments, metadata=request.metadata)
 
     def allowed(self, findings: Iterable[Finding], *, reviewed: bool = False) -> AllowedSet:
         """The allowed set as things stand; ``reviewed`` as in `allowed_tiers`."""
@@ -207,7 +205,9 @@ class Decider:
         source = resolution.source
         if source == "model" and proposed and proposed.cached:
             source = "cache"
-        reasons = resolution.reasons if answer is None or answer.reason is None else (answer.reason, *resolution.reasons)
+        reasons = (
+            resolution.reasons if answer is None or answer.reason is None else (answer.reason, *resolution.reasons)
+        )
         probabilities = dict(proposed.tier_probabilities) if proposed and proposal else {}
         return Decision(
             tier=resolution.tier,

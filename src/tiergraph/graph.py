@@ -104,7 +104,9 @@ def create_tier_router(
     return _wire(nodes, checkpointer, name)
 
 
-def _wire(nodes: Nodes, checkpointer: Any, name: str) -> CompiledStateGraph[RouterState, None, RouterInput, RouterOutput]:
+def _wire(
+    nodes: Nodes, checkpointer: Any, name: str
+) -> CompiledStateGraph[RouterState, None, RouterInput, RouterOutput]:
     graph = StateGraph(RouterState, input_schema=RouterInput, output_schema=RouterOutput)
     for body in (
         nodes.screen,

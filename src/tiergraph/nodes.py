@@ -204,7 +204,13 @@ class Nodes:
         draft, hop = state["drafts"][-1], state["hops"][-1]
         if self.decider.config.cascade.judge == "none" or draft["tool_calls"]:
             code = "tool_calls" if draft["tool_calls"] else "not_judged"
-            verdict: dict[str, Any] = {"passed": True, "score": None, "reason": code, "unsupported": [], "uncovered": []}
+            verdict: dict[str, Any] = {
+                "passed": True,
+                "score": None,
+                "reason": code,
+                "unsupported": [],
+                "uncovered": [],
+            }
             findings = _load(state["findings"])
             name = None
         else:
@@ -381,10 +387,14 @@ class Nodes:
         if not vault:
             return reply
         restore = self.decider.redactor.restore
-        calls = tuple({**call, "args": _restored_json(call["args"], lambda t: restore(t, vault))} for call in reply.tool_calls)
+        calls = tuple(
+            {**call, "args": _restored_json(call["args"], lambda t: restore(t, vault))} for call in reply.tool_calls
+        )
         return dataclasses.replace(reply, text=restore(reply.text, vault), tool_calls=calls)
 
-    def _raise_if_unavailable(self, state: RouterState, findings: Sequence[Finding], hops: list[dict[str, Any]]) -> None:
+    def _raise_if_unavailable(
+        self, state: RouterState, findings: Sequence[Finding], hops: list[dict[str, Any]]
+    ) -> None:
         """With ``on_unavailable: raise`` the last tier's node raises, so that resuming asks that tier again."""
         if self.decider.config.cascade.on_unavailable != "raise":
             return
@@ -470,7 +480,7 @@ def _request(state: RouterState, *, fresh: bool = False) -> Request:
     """The request as it stands; ``fresh``: as it came in, before ``screen`` has cleared the last turn away."""
     return parse_request(
         state["messages"],
-        documents=state.get("documents") if fresh else state["sources"], 
+        documents=state.get("documents") if fresh else state["sources"],
         metadata=state.get("metadata"),
         attachments=state.get("attachments"),
     )

@@ -182,7 +182,8 @@ class Decision:
         outcome: ``route``, ``human`` or ``refuse``.
         allowed: The allowed set in ladder order; ``tier`` is in it.
         confidence: Probability of the decided tier in [0, 1]; ``None`` where no model spoke.
-        score: Calibrated probability in [0, 1] that the cheapest tier is not enough; ``None`` where a rule decided alone.
+        score: Calibrated probability in [0, 1] that the cheapest tier is not enough; ``None`` where a rule decided
+            alone.
         tier_probabilities: Tier name to probability, 0 for every forbidden one; empty where no model spoke.
         findings: What the screens and the model's flags saw.
         reasons: Codes, the deciding one first.

@@ -28,9 +28,7 @@ def review_packet(state: RouterState, allowed: AllowedSet, released: Sequence[st
     }
 
 
-def reviewed(
-    state: RouterState, answer: Any, released: Sequence[str]
-) -> tuple[dict[str, Any] | None, str | None]:
+def reviewed(state: RouterState, answer: Any, released: Sequence[str]) -> tuple[dict[str, Any] | None, str | None]:
     """The update that a reviewer's answer makes, or an error that names the fix; then the review asks again."""
     if isinstance(answer, str):
         answer = {"action": "answer", "content": answer}

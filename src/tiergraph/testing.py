@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field, PrivateAttr
 
 from tiergraph.documents import Document
-from tiergraph.judges import Verdict
+from tiergraph.judges import Reason, Verdict
 from tiergraph.policy import clip
 from tiergraph.proposal import Proposal
 from tiergraph.proposers.base import FlagReading, Flags, Narrow, Proposed
@@ -113,7 +113,8 @@ class ScriptedChat(BaseChatModel):
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     def __init__(self, *replies: Reply, **kwargs: Any) -> None:
-        super().__init__(**({"replies": list(replies)} if replies else {}), **kwargs)
+        script: dict[str, Any] = {"replies": list(replies)} if replies else {}
+        super().__init__(**script, **kwargs)
 
     @property
     def _llm_type(self) -> str:
@@ -162,8 +163,8 @@ class ScriptedJudge:
             raise entry
         if isinstance(entry, Verdict):
             return entry
-        reason = "supported" if entry else "unsupported_claims"
-        return Verdict(passed=entry, score=float(entry), reason=reason, unsupported=(), uncovered=())
+        reason: Reason = "supported" if entry else "unsupported_claims"
+        return Verdict(passed=entry, score=float(entry), reason=reason)
 
     async def ajudge(
         self, question: str, draft: str, documents: Sequence[Document], *, threshold: float, deadline: float

@@ -163,15 +163,18 @@ def _facts(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "policy",
-            f"{policy['pii_sent_outside']} of {policy['pii_messages']} messages with PII sent outside; "
-            f"{policy['legal_answered_below_top']} of {policy['legal_messages']} legal ones answered below the top; "
-            f"{policy['humans_honoured']} of {policy['humans_asked_for']} who asked for a person get one; "
-            f"names without a pattern seen: {policy['names_only_found']} of {policy['names_only']}",
+            f"messages with PII sent outside: {policy['pii_sent_outside']} of {policy['pii_messages']}; "
+            f"PII that only the model can see found: {policy['names_only_found']} of {policy['names_only']}",
         ),
+        ("", f"legal ones answered below the top: {policy['legal_answered_below_top']} of {policy['legal_messages']}"),
+        ("", f"asked for a person and get one: {policy['humans_honoured']} of {policy['humans_asked_for']}"),
         (
             "answers",
-            f"{answers['answered']} of {answers['asked']} easy and medium messages with a known answer were answered, "
-            f"{answers['right']} of those with every expected string ({right or 'none'})",
+            f"of {answers['asked']} easy and medium messages with a known answer, {answers['answered']} answered",
+        ),
+        (
+            "",
+            f"{answers['right']} of those answers hold every expected string ({right or 'none'})",
         ),
         ("time", f"{time['median']:g} ms a message (median), {time['max']:g} at most"),
     ]

@@ -28,6 +28,7 @@ _JOINT = re.compile(
     re.IGNORECASE,
 )
 _TRAILING = re.compile(r"[\s,]+(?:and|or|but)(?:\s+also|\s+then)?\s*$|\s+as well as\s*$", re.IGNORECASE)
+MAX_QUESTION = 16_000  # characters of a question that are read
 MAX_CLAUSES = 64  # of a question that are read
 _SHORT = 3  # content words up to which a question leans on the turns before it
 _LEANS = re.compile(
@@ -106,6 +107,12 @@ class Aspect:
         return self.kind == "any" or _SIGNS[self.kind].search(text) is not None
 
 
+def ends(question: str) -> str:
+    """``question``, or where it is very long its head and its tail, which are where people ask."""
+    half = MAX_QUESTION // 2
+    return question if len(question) <= MAX_QUESTION else f"{question[:half]}\n{question[-half:]}"
+
+
 def answer_kind(clause: str) -> AnswerKind:
     """The kind of answer that a clause wants; ``any`` where its wording does not tell."""
     return next((kind for kind, pattern in _ASKED if pattern.search(clause)), "any")
@@ -116,7 +123,7 @@ def aspects(question: str) -> tuple[Aspect, ...]:
 
     A request ("tell me ...") asks; a sentence that only tells the story does not.
     """
-    told = _clauses(question)
+    told = _clauses(ends(question))
     found: list[Aspect] = []
     for number, clause in enumerate(told):
         if not _asks(clause) and any(map(_asks, told)):
@@ -165,8 +172,8 @@ def in_context(question: str, history: Sequence[str]) -> str:
 
     ``history`` is the earlier user turns, oldest first. Of turns that lean themselves the chain is kept, up to 3.
     """
-    turns = [question]
-    for earlier in reversed(history[-3:]):
+    turns = [ends(question)]
+    for earlier in map(ends, reversed(history[-3:])):
         if not leans_on_history(turns[0]):
             break
         turns.insert(0, earlier)

@@ -1,4 +1,4 @@
-"""Text cut into blocks and sentences by spans, so that what is quoted is a verbatim part of it. Linear in the length."""
+"""Text cut into blocks and sentences by spans, so that what is quoted is a verbatim part. Linear in the length."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ _ABBREVIATION = re.compile(
 )
 _BULLET = re.compile(r"[ \t]*(?:[-*+•–]|\(?\d{1,3}[.)])[ \t]+\S")
 _HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+\S")
+
+
+MAX_SENTENCE = 2000
+"""Characters of a sentence; text without an end to its sentences is cut into pieces of that size."""
 
 
 class Span(NamedTuple):
@@ -48,7 +52,21 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
         found.append(Span(begin, stop))
         begin = stop
     found.append(Span(begin, end))
-    return [span for span in (_stripped(text, *span) for span in found) if span.start < span.end]
+    stripped = (_stripped(text, *span) for span in found)
+    return [piece for span in stripped if span.start < span.end for piece in _pieces(text, span)]
+
+
+def _pieces(text: str, span: Span) -> Iterator[Span]:
+    """A span in pieces of at most `MAX_SENTENCE` characters, cut at a space where there is one."""
+    start, end = span
+    while end - start > MAX_SENTENCE:
+        space = text.rfind(" ", start + 1, start + MAX_SENTENCE)
+        cut = space if space > 0 else start + MAX_SENTENCE
+        piece = _stripped(text, start, cut)
+        if piece.start < piece.end:
+            yield piece
+        start = _stripped(text, cut, end).start
+    yield Span(start, end)
 
 
 def _goes_on(text: str, mark: int, stop: int) -> bool:

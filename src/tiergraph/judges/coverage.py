@@ -1,4 +1,4 @@
-"""How far a draft answers each thing that was asked: words of the question, near one another, and the kind of answer."""
+"""How far a draft answers each thing that was asked: words of the question, near one another, and the kind."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _covered(
     if evidence is not None:
         near = max((_share(weights, stand.own, stand.heads) for stand in stands), default=0.0)
         share = (1 - NEAR_SHARE) * share + NEAR_SHARE * near
-    bent = min(1.0, share) ** BEND
+    bent = float(min(1.0, share) ** BEND)
     return bent if aspect.answered_in_kind(text) else WRONG_KIND * bent
 
 

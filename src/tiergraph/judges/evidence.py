@@ -10,11 +10,11 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tiergraph.documents import Document
 from tiergraph.errors import JudgeError
-from tiergraph.extractive.questions import Aspect, aspects
+from tiergraph.extractive.questions import Aspect, aspects, ends
 from tiergraph.extractive.words import stems
 from tiergraph.judges.base import Reason, Verdict
 from tiergraph.judges.coverage import Stand, coverage
@@ -24,6 +24,7 @@ from tiergraph.judges.reversal import changed_number, reversed_negation
 from tiergraph.judges.support import Evidence
 from tiergraph.tiers import Location
 
+MAX_DRAFT = 60_000  # characters of a draft that are read; those behind them count as unsupported
 MAX_CLAIMS = 300  # sentences of a draft that are read; those behind them count as unsupported
 MAX_LISTED = 20  # sentences in a verdict
 
@@ -89,7 +90,8 @@ class EvidenceJudge:
         self, question: str, draft: str, documents: Sequence[Document], threshold: float, deadline: float
     ) -> Verdict:
         _check(deadline)
-        text = without_citations(draft, [document["id"] for document in documents])
+        question = ends(question)
+        text = without_citations(draft[:MAX_DRAFT], [document["id"] for document in documents])
         asked = aspects(question)
         kind = _no_answer(text, question)
         if kind is not None:
@@ -98,9 +100,10 @@ class EvidenceJudge:
         if not evidence.texts:
             return _open(text, asked, threshold)
         _check(deadline)
-        support = _support(text, question, documents, evidence, deadline)
+        support = _support(text, question, evidence, deadline)
         shares = coverage(asked, text, support.stands, evidence)
-        return _verdict(support, asked, shares, threshold)
+        read = min(1.0, MAX_DRAFT / max(1, len(draft)))
+        return _verdict(replace(support, share=support.share * read), asked, shares, threshold)
 
 
 def _check(deadline: float) -> None:
@@ -125,9 +128,9 @@ def _open(text: str, asked: Sequence[Aspect], threshold: float) -> Verdict:
     return Verdict(passed=score >= threshold, score=score, reason="no_documents", uncovered=_uncovered(asked, shares))
 
 
-def _support(text: str, question: str, documents: Sequence[Document], evidence: Evidence, deadline: float) -> _Support:
+def _support(text: str, question: str, evidence: Evidence, deadline: float) -> _Support:
     said = claims(text)
-    facts = FactBase([question, *(f"{d.get('title', '')}\n{d['text']}" for d in documents)])
+    facts = FactBase([question, *evidence.texts])
     asked = frozenset(stems(question))
     shares: list[float] = []
     unsupported: list[str] = []

@@ -136,6 +136,8 @@ def _with_unit(values: set[float], unit: str | None) -> Number:
 
 def _is_code(word: str) -> bool:
     """Whether a word is an identifier: an address, or letters and digits mixed as in HB-1042 or SHA256."""
+    if word.isalpha() or word.isdigit():
+        return False
     if "@" in word or "://" in word or word.startswith("www."):
         return True
     parts = re.split(r"[-_/]", word)
@@ -180,7 +182,7 @@ def _is_name(sentence: str, word: re.Match[str]) -> bool:
     text = word.group()
     if not text[0].isupper() or len(text) < 2 or fold(text) in STOP_WORDS or fold(text) in WEAK_WORDS:
         return False
-    before = sentence[: word.start()].rstrip(" ")
+    before = sentence[max(0, word.start() - 8) : word.start()].rstrip(" ")
     return bool(before) and before[-1] not in _AFTER_OPENING + ".!?…"
 
 

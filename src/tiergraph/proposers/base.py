@@ -18,9 +18,7 @@ class Flags:
     is_legal: bool = False
 
     def __or__(self, other: Flags) -> Flags:
-        return Flags(
-            contains_pii=self.contains_pii or other.contains_pii, is_legal=self.is_legal or other.is_legal
-        )
+        return Flags(contains_pii=self.contains_pii or other.contains_pii, is_legal=self.is_legal or other.is_legal)
 
 
 @dataclass(frozen=True, kw_only=True)

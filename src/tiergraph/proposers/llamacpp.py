@@ -38,7 +38,7 @@ from tiergraph.proposers.cache import LruCache
 from tiergraph.proposers.calibration import Mask, choose, mask_tiers
 from tiergraph.proposers.loading import make_head, make_slots, sha256
 from tiergraph.proposers.native import Ids, NativeModel, Slot, Watch
-from tiergraph.proposers.pool import Pool
+from tiergraph.proposers.pool import CLOSED, Pool
 from tiergraph.proposers.reading import FlagScores, Head, Labels, Reading
 from tiergraph.tiers import Ladder, Location
 
@@ -184,7 +184,8 @@ class LlamaCppProposer:
 
     def tokenise(self, text: str) -> list[int]:
         """Request tokens of a text, not cut to the window."""
-        ids: list[int] = self._model.tokenise(windows.clean(text)).tolist()
+        with self._pool.open():
+            ids: list[int] = self._model.tokenise(windows.clean(text)).tolist()
         return ids
 
     def propose(self, text: str, *, narrow: Narrow, deadline: float, windows: int) -> Proposed:
@@ -209,7 +210,8 @@ class LlamaCppProposer:
         trying = self._breaker.enter()
         ok: bool | None = None
         try:
-            reading, lasting = self._read(text, deadline, windows)
+            with self._pool.open():
+                reading, lasting = self._read(text, deadline, windows)
             proposed = self._on_time(self._resolve(reading, narrow), deadline)
             ok = True
         except ProposerError:
@@ -226,7 +228,7 @@ class LlamaCppProposer:
         call = partial(self.propose, text, narrow=narrow, deadline=deadline, windows=windows)
         with self._executor_lock:
             if not self._finalizer.alive:
-                raise ProposerError("The router model is closed.")
+                raise ProposerError(CLOSED)
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(self._config.contexts, thread_name_prefix="tiergraph-router")
             future = self._executor.submit(contextvars.copy_context().run, call)
@@ -248,8 +250,9 @@ class LlamaCppProposer:
         trying = self._breaker.enter()
         ok: bool | None = None
         try:
-            ids, _, whole = self._tokens(text, windows)
-            scores, read, all_read, _ = self._read_windows(ids, deadline, windows)
+            with self._pool.open():
+                ids, _, whole = self._tokens(text, windows)
+                scores, read, all_read, _ = self._read_windows(ids, deadline, windows)
             ok = True
         except ProposerError:
             ok = False

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from tiergraph.errors import DecisionTimeoutError, ProposerError
 
 T = TypeVar("T")
+
+CLOSED = "The router model is closed."
 
 
 class Pool(Generic[T]):
@@ -17,7 +20,7 @@ class Pool(Generic[T]):
 
     Args:
         close: Frees a worker; called once for each, after its last use.
-        closed: Called once, after the last worker was freed.
+        closed: Called once, after the last worker was freed and the last `open` block ended.
     """
 
     def __init__(self, workers: Sequence[T], *, close: Callable[[T], None], closed: Callable[[], None]) -> None:
@@ -26,6 +29,22 @@ class Pool(Generic[T]):
         self._close, self._closed = close, closed
         self._shut = False
         self._changed = threading.Condition(threading.Lock())
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """What the workers share is not freed while the block runs.
+
+        Raises:
+            ProposerError: The pool is closed.
+        """
+        with self._changed:
+            if self._shut:
+                raise ProposerError(CLOSED)
+            self._alive += 1
+        try:
+            yield
+        finally:
+            self._gone(1)
 
     def take(self, deadline: float) -> T:
         """A worker, to be given back with `give_back`.
@@ -37,7 +56,7 @@ class Pool(Generic[T]):
         with self._changed:
             while not self._free or self._shut:
                 if self._shut:
-                    raise ProposerError("The router model is closed.")
+                    raise ProposerError(CLOSED)
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise DecisionTimeoutError("No context of the router model became free before the deadline.")
@@ -66,8 +85,11 @@ class Pool(Generic[T]):
     def _drop(self, workers: Sequence[T]) -> None:
         for worker in workers:
             self._close(worker)
+        self._gone(len(workers))
+
+    def _gone(self, count: int) -> None:
         with self._changed:
-            self._alive -= len(workers)
-            last = self._alive == 0 and bool(workers)
+            self._alive -= count
+            last = count > 0 and self._alive == 0
         if last:
             self._closed()
