@@ -511,6 +511,17 @@ def test_failures_in_a_row_open_the_circuit_and_one_try_closes_it(contract_gguf,
         assert len(script.asked) == 6
 
 
+def test_whatever_fails_in_the_model_is_a_proposer_error_without_the_text(embedded, monkeypatch):
+    def crash(ids: list[int], count: int) -> list[float]:
+        raise MemoryError("a secret text")
+
+    Script(monkeypatch).say = crash
+    with pytest.raises(ProposerError, match=r"^The router model failed with MemoryError\.$"):
+        ask(embedded, "a secret text")
+    with pytest.raises(ProposerError, match="MemoryError"):
+        embedded.read_flags("a secret text", deadline=math.inf, windows=1)
+
+
 def test_failures_that_are_not_in_a_row_do_not_open_it(contract_gguf, monkeypatch):
     with load(contract_gguf, breaker_failures=2) as proposer:
         script = Script(monkeypatch)

@@ -18,7 +18,10 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from tiergraph.tiers import Location
+from tiergraph.answering import Reply
+from tiergraph.judges import EvidenceJudge, Verdict
+from tiergraph.proposers.base import Narrow, Proposed
+from tiergraph.testing import ScriptedProposer
 
 Step = Callable[[str], None]
 """Told what is measured next."""
@@ -129,7 +132,7 @@ def figures(report: dict[str, Any]) -> list[dict[str, Any]]:
 def _ms_per_kb(screening: dict[str, Any], sample: str) -> float:
     """All text screens together."""
     parts = screening["samples"][sample].values()
-    return sum(screen["median_ms_per_kb"] for screen in parts if isinstance(screen, dict))
+    return float(sum(screen["median_ms_per_kb"] for screen in parts if isinstance(screen, dict)))
 
 
 def _figure(name: str, value: float | None, unit: str) -> dict[str, Any]:
@@ -191,17 +194,18 @@ def _empty(state: Any) -> dict[str, Any]:
 
 
 def _router() -> Any:
-    """The real graph over stand-ins."""
+    """The real graph over stand-ins whose results are made beforehand."""
+    from unittest.mock import patch
+
+    from tiergraph import graph
     from tiergraph.commands.loading import read_config
     from tiergraph.decider import Decider
-    from tiergraph.graph import create_tier_router
-    from tiergraph.testing import ScriptedProposer
 
     config = read_config(None)
-    decider = Decider(config, ScriptedProposer(config.ladder))
+    decider = Decider(config, _NoProposer(config.ladder))
     decider.screens = _NoScreens()  # type: ignore[assignment]
-    models = {name: _NoModel() for name in config.ladder.names}
-    return create_tier_router(config, decider=decider, judge=_NoJudge(), models=models)
+    with patch.object(graph, "build_client", lambda *_, **__: _NoTier()):
+        return graph.create_tier_router(config, decider=decider, judge=_NoJudge())
 
 
 class _NoScreens:
@@ -209,30 +213,33 @@ class _NoScreens:
         return ()
 
 
-class _NoModel:
-    """Stands in for a chat model."""
+class _NoProposer(ScriptedProposer):
+    """Asks policy, as every router model does, and proposes what it proposed before."""
 
-    def with_config(self, **_: object) -> _NoModel:
-        return self
+    _proposed: Proposed | None = None
 
-    def invoke(self, messages: object) -> Any:
-        from langchain_core.messages import AIMessage
+    def propose(self, text: str, *, narrow: Narrow, deadline: float, windows: int) -> Proposed:
+        if self._proposed is None:
+            self._proposed = super().propose(text, narrow=narrow, deadline=deadline, windows=windows)
+        else:
+            narrow(self._proposed.flags)
+        return self._proposed
 
-        return AIMessage("Open Orders and choose Return.")
+
+class _NoTier:
+    _reply = Reply(text="Open Orders and choose Return.", input_tokens=100, output_tokens=8)
+
+    def answer(self, *_: object) -> Reply:
+        return self._reply
 
 
-class _NoJudge:
-    # The default judge's name: one of another name is given a thread of its own, with a time limit.
-    name, digest = "evidence", "0" * 64
-    location: Location = "on_prem"
+class _NoJudge(EvidenceJudge):
+    """Stands in for the default judge, which is called without a thread and a time limit, as any other would be."""
 
-    def judge(self, *_: object, **__: object) -> Any:
-        from tiergraph.judges import Verdict
+    _verdict = Verdict(passed=True, score=1.0, reason="supported")
 
-        return Verdict(passed=True, score=1.0, reason="supported")
-
-    async def ajudge(self, *_: object, **__: object) -> Any:
-        return self.judge()
+    def judge(self, *_: object, **__: object) -> Verdict:
+        return self._verdict
 
 
 def import_time(*, runs: int = IMPORTS) -> dict[str, Any]:

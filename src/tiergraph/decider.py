@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from tiergraph.config import RouterConfig
@@ -44,6 +45,12 @@ class Decider:
         self.unreachable = frozenset(unreachable)
         self.screens = Screens(config.policy, config.ladder, answer_tokens=config.budgets.answer_tokens)
         self.redactor = Redactor(self.screens.pii)
+        # Pure, and asked several times a hop with the same few findings.
+        self._allowed = lru_cache(maxsize=1024)(
+            lambda findings, reviewed: allowed_tiers(
+                findings, config.ladder, config.policy, unreachable=self.unreachable, reviewed=reviewed
+            )
+        )
 
     def decide(
         self,
@@ -103,9 +110,7 @@ class Decider:
 
     def allowed(self, findings: Iterable[Finding], *, reviewed: bool = False) -> AllowedSet:
         """The allowed set as things stand; ``reviewed`` as in `allowed_tiers`."""
-        return allowed_tiers(
-            findings, self.config.ladder, self.config.policy, unreachable=self.unreachable, reviewed=reviewed
-        )
+        return self._allowed(tuple(findings), reviewed)
 
     def propose(self, request: Request, findings: tuple[Finding, ...]) -> Steps[Decision]:
         """Ask the router model, unless rules already gave the request to a person or refused it."""

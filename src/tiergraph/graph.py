@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from langgraph.graph import END, START, StateGraph
@@ -15,7 +15,7 @@ from tiergraph.judges import EvidenceJudge, Judge
 from tiergraph.nodes import Node, Nodes
 from tiergraph.proposers.base import Proposer
 from tiergraph.records import OnRecord
-from tiergraph.state import RouterInput, RouterOutput, RouterState
+from tiergraph.state import Channels, RouterInput, RouterOutput, RouterState, flat
 
 
 def after_screen(state: RouterState) -> Literal["propose", "human", "finish"]:
@@ -66,7 +66,7 @@ def create_tier_router(
     on_record: OnRecord | None = None,
     checkpointer: Any = None,
     name: str = "tiergraph",
-) -> CompiledStateGraph[RouterState, None, RouterInput, RouterOutput]:
+) -> CompiledStateGraph[Channels, None, RouterInput, RouterOutput]:
     """The router as a compiled graph: run it by itself, or add it as a node to your own.
 
     Args:
@@ -104,10 +104,8 @@ def create_tier_router(
     return _wire(nodes, checkpointer, name)
 
 
-def _wire(
-    nodes: Nodes, checkpointer: Any, name: str
-) -> CompiledStateGraph[RouterState, None, RouterInput, RouterOutput]:
-    graph = StateGraph(RouterState, input_schema=RouterInput, output_schema=RouterOutput)
+def _wire(nodes: Nodes, checkpointer: Any, name: str) -> CompiledStateGraph[Channels, None, RouterInput, RouterOutput]:
+    graph = StateGraph(Channels, input_schema=RouterInput, output_schema=RouterOutput)
     for body in (
         nodes.screen,
         nodes.propose,
@@ -121,16 +119,26 @@ def _wire(
         graph.add_node(body.__name__, Node(body))
 
     graph.add_edge(START, "screen")
-    graph.add_conditional_edges("screen", after_screen, {k: k for k in ("propose", "human", "finish")})
-    graph.add_conditional_edges("propose", after_propose, {k: k for k in ("retrieve", "draft", "human", "finish")})
-    graph.add_conditional_edges("retrieve", after_retrieve, {k: k for k in ("draft", "human")})
-    graph.add_conditional_edges("draft", after_draft, {k: k for k in ("judge", "escalate")})
-    graph.add_conditional_edges("judge", after_judge, {k: k for k in ("finish", "escalate")})
-    graph.add_conditional_edges("escalate", after_escalate, {k: k for k in ("draft", "human", "finish")})
-    graph.add_conditional_edges("human", after_human, {k: k for k in ("draft", "finish")})
+    for source, path, targets in (
+        ("screen", after_screen, ("propose", "human", "finish")),
+        ("propose", after_propose, ("retrieve", "draft", "human", "finish")),
+        ("retrieve", after_retrieve, ("draft", "human")),
+        ("draft", after_draft, ("judge", "escalate")),
+        ("judge", after_judge, ("finish", "escalate")),
+        ("escalate", after_escalate, ("draft", "human", "finish")),
+        ("human", after_human, ("draft", "finish")),
+    ):
+        graph.add_conditional_edges(source, _on_flat_state(path), {target: target for target in targets})
     graph.add_edge("finish", END)
 
     router = graph.compile(checkpointer=checkpointer, name=name)
     # Drafts and findings are ours: a host that streams `values` or `updates` sees the answer and the record.
     router.stream_channels = ["messages", "routing"]
     return router
+
+
+def _on_flat_state(path: Callable[[RouterState], str]) -> Callable[[Channels], str]:
+    def decide(channels: Channels) -> str:
+        return path(flat(channels))
+
+    return decide

@@ -28,11 +28,11 @@ from tiergraph.handoff import Draft, Handoff
 from tiergraph.judges import EvidenceJudge, Judge, Verdict
 from tiergraph.policy import AllowedSet, Finding, clip, next_tier
 from tiergraph.prompting import messages_for_people, prompts_digest
-from tiergraph.records import OnRecord, build_record, decision_json
+from tiergraph.records import OnRecord, build_record, decision_json, input_hash
 from tiergraph.request import Request, clean_text, parse_request
 from tiergraph.review import review_packet, reviewed
 from tiergraph.screening import Segment
-from tiergraph.state import DraftState, RouterState
+from tiergraph.state import Channels, DraftState, RouterState, flat, folded
 from tiergraph.tiers import Location, Tier
 
 Update = dict[str, Any]
@@ -42,25 +42,26 @@ _FOLLOW_UP_WORDS = 6
 _GAVE_UP = ("unsure", "refusal", "empty")
 
 
-class Node(Runnable[RouterState, Update]):
+class Node(Runnable[Channels, Update]):
     """A node body as a runnable with both ways in; a plain function could have only one."""
 
     def __init__(self, body: Callable[[RouterState], Steps[Update]]) -> None:
         self._body = body
         self.name = body.__name__
 
-    def invoke(self, input: RouterState, config: RunnableConfig | None = None, **kwargs: Any) -> Update:
+    def invoke(self, input: Channels, config: RunnableConfig | None = None, **kwargs: Any) -> Update:
         started = time.perf_counter()
-        return self._timed(run(self._body(input)), input, started)
+        return self._update(run(self._body(flat(input))), input, started)
 
-    async def ainvoke(self, input: RouterState, config: RunnableConfig | None = None, **kwargs: Any) -> Update:
+    async def ainvoke(self, input: Channels, config: RunnableConfig | None = None, **kwargs: Any) -> Update:
         started = time.perf_counter()
-        return self._timed(await arun(self._body(input)), input, started)
+        return self._update(await arun(self._body(flat(input))), input, started)
 
-    def _timed(self, update: Update, state: RouterState, started: float) -> Update:
-        before = update.pop("spent_ms", None)
-        spent = state.get("spent_ms", 0.0) if before is None else before
-        return {**update, "spent_ms": spent + (time.perf_counter() - started) * 1000}
+    def _update(self, update: Update, channels: Channels, started: float) -> Update:
+        fresh = self.name == "screen"
+        before = 0.0 if fresh else channels.get("work", {}).get("spent_ms", 0.0)
+        spent = before + (time.perf_counter() - started) * 1000
+        return folded({**update, "spent_ms": spent}, channels, fresh=fresh)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class Nodes:
         allowed = self.decider.allowed(findings)
         return {
             "started": time.time(),
-            "spent_ms": 0.0,
+            "input_hash": input_hash(request.question, self.decider.config),
             "sources": [dict(document) for document in request.documents],
             "findings": _dump(findings),
             "decision": {},
@@ -266,7 +267,7 @@ class Nodes:
         yield  # a generator like its siblings, though it makes no call
 
     def finish(self, state: RouterState) -> Steps[Update]:
-        request, findings = _request(state), _load(state["findings"])
+        findings = _load(state["findings"])
         outcome = state["outcome"] or "human"
         accepted = state["accepted"]
         review = state["review"] or {}
@@ -280,7 +281,6 @@ class Nodes:
         kept = {key: value for key, value in review.items() if key != "content"} or None
         record = build_record(
             state={**state, "outcome": outcome, "review": kept},
-            question=request.question,
             config=self.decider.config,
             allowed=self._allowed(state, findings),
             model={"name": self.decider.proposer.name, "digest": self.decider.proposer.digest},

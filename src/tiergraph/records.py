@@ -53,7 +53,6 @@ def decision_json(decision: Decision) -> dict[str, Any]:
 def build_record(
     *,
     state: Mapping[str, Any],
-    question: str,
     config: RouterConfig,
     allowed: AllowedSet,
     model: Mapping[str, str],
@@ -63,7 +62,6 @@ def build_record(
 
     Args:
         state: The private state at its end.
-        question: Its text, of which only the salted hash is kept.
         config: The configuration.
         allowed: The allowed set as it stood at the end.
         model: ``{"name", "digest"}`` of the router model.
@@ -77,7 +75,7 @@ def build_record(
         "version": 1,
         "id": str(uuid.uuid4()),
         "time": datetime.fromtimestamp(state["started"], UTC).isoformat(timespec="milliseconds"),
-        "input_hash": input_hash(question, config),
+        "input_hash": state["input_hash"],
         "config_digest": config.digest,
         "prompts_digest": prompts_digest,
         "router_model": dict(model),

@@ -143,6 +143,8 @@ def _as_messages(messages: Any) -> list[BaseMessage]:
         )
     if not messages:
         raise InputError("There are no messages. Fix: send at least one user message.", code="no_messages")
+    if all(isinstance(message, BaseMessage) for message in messages):
+        return list(messages)
     try:
         return convert_to_messages(messages)
     except Exception as error:

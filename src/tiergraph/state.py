@@ -6,7 +6,7 @@ Separate schemas keep a host's keys apart from ours: only ``messages``, ``docume
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Required, TypedDict
+from typing import Annotated, Any, Literal, Required, TypedDict, cast
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
@@ -52,12 +52,16 @@ class DraftState(TypedDict):
 
 
 class RouterState(RouterInput, total=False):
-    """The private state of one request; ``screen`` resets it, so that nothing of the last turn remains.
+    """All that a node of ours sees of one request. ``screen`` resets it, so that nothing of the last turn remains.
+
+    In the graph the private part travels in two channels (`Channels`): LangGraph's cost per step grows with the
+    number of channels. Nodes and path functions get it flat.
 
     Attributes:
+        sources: The documents, those that came in and those that were retrieved.
         started: Seconds since the epoch.
         spent_ms: Milliseconds at work so far; waiting for a person does not count against the deadline.
-        sources: The documents, those that came in and those that were retrieved.
+        input_hash: Salted sha256 of the question.
         findings: As JSON, with all attributes.
         decision: The decision as JSON.
         stop: ``human`` or ``refuse`` where policy lets no tier answer.
@@ -73,9 +77,10 @@ class RouterState(RouterInput, total=False):
     """
 
     routing: dict[str, Any]
+    sources: list[dict[str, Any]]
     started: float
     spent_ms: float
-    sources: list[dict[str, Any]]
+    input_hash: str
     findings: list[dict[str, Any]]
     decision: dict[str, Any]
     stop: Literal["human", "refuse"] | None
@@ -88,3 +93,26 @@ class RouterState(RouterInput, total=False):
     review: dict[str, Any] | None
     outcome: Outcome | None
     accepted: int | None
+
+
+class Channels(RouterInput, total=False):
+    """What LangGraph keeps. ``sources`` stands apart from ``work``, so that a step does not store documents again."""
+
+    routing: dict[str, Any]
+    sources: list[dict[str, Any]]
+    work: dict[str, Any]
+
+
+_PUBLIC = ("messages", "documents", "metadata", "attachments", "routing", "sources")
+
+
+def flat(channels: Channels) -> RouterState:
+    """The channels as nodes and path functions see them."""
+    return cast(RouterState, {**channels, **channels.get("work", {})})
+
+
+def folded(update: dict[str, Any], channels: Channels, *, fresh: bool) -> dict[str, Any]:
+    """A node's update as LangGraph stores it. ``fresh``: the last turn's private state is dropped."""
+    public = {key: value for key, value in update.items() if key in _PUBLIC}
+    private = {key: value for key, value in update.items() if key not in _PUBLIC}
+    return {**public, "work": {**({} if fresh else channels.get("work", {})), **private}}

@@ -15,7 +15,8 @@ _ABSTAINS = re.compile(
     r"(?:know|have (?:any |enough |that |this |the ){0,3}(?:information|details|data))\b"
     r"|\bi(?: am|['’]m) (?:really |quite )?(?:not sure|unsure|not certain|uncertain)\b"
     r"|\b(?:documents?|context|text|passages?|articles?|sources?|information)"
-    r"(?: (?:given|provided|above|here|available))? (?:do|does)(?: not|n['’]t) (?:\w+ )?(?:say|state|mention|contain|cover|include|specify|provide|answer|address)"
+    r"(?: (?:given|provided|above|here|available))? (?:do|does)(?: not|n['’]t) (?:\w+ )?"
+    r"(?:say|state|mention|contain|cover|include|specify|provide|answer|address)"
     r"|\b(?:could|can) ?(?:not|n['’]t) find (?:any |an |the |this |that )?(?:answer|information|mention|details?)\b"
     r"|\bno (?:relevant )?information (?:on|about|is|was)\b|\bthere is (?:not enough|insufficient) information\b",
     re.IGNORECASE,

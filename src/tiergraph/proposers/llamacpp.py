@@ -15,9 +15,9 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.resources import as_file, files
@@ -210,7 +210,7 @@ class LlamaCppProposer:
         trying = self._breaker.enter()
         ok: bool | None = None
         try:
-            with self._pool.open():
+            with self._running():
                 reading, lasting = self._read(text, deadline, windows)
             proposed = self._on_time(self._resolve(reading, narrow), deadline)
             ok = True
@@ -250,7 +250,7 @@ class LlamaCppProposer:
         trying = self._breaker.enter()
         ok: bool | None = None
         try:
-            with self._pool.open():
+            with self._running():
                 ids, _, whole = self._tokens(text, windows)
                 scores, read, all_read, _ = self._read_windows(ids, deadline, windows)
             ok = True
@@ -320,6 +320,17 @@ class LlamaCppProposer:
         for what, values in (("tier", probabilities), *proposed.field_probabilities.items()):
             if not all(0 <= p <= 1 for p in values.values()) or abs(sum(values.values()) - 1) > 1e-6:
                 raise broke(f"the probabilities of {what!r} did not sum to 1")
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """The model stays loaded while the block runs, and whatever fails in it is a `ProposerError`."""
+        with self._pool.open():
+            try:
+                yield
+            except ProposerError:
+                raise
+            except Exception as error:
+                raise ProposerError(f"The router model failed with {type(error).__name__}.") from error
 
     def _check(self, deadline: float) -> None:
         if time.monotonic() >= deadline:
