@@ -377,7 +377,9 @@ def test_windows_of_a_document_are_read_once(embedded, monkeypatch, long_text):
     scripted_flags(embedded, script)
     first = embedded.read_flags(long_text, deadline=time.monotonic() + 60, windows=2)
     second = embedded.read_flags(long_text, deadline=time.monotonic() + 60, windows=32)
+    assert first.windows == 2
     assert len(script.asked) == first.windows + second.windows
+    assert len({tuple(ids) for ids in script.asked}) == len(script.asked)
     assert second.flags == Flags(contains_pii=True)
     third = embedded.read_flags(long_text, deadline=time.monotonic() + 60, windows=32)
     assert (third.flags, third.windows, third.complete) == (second.flags, 0, True)
@@ -421,6 +423,15 @@ def test_a_deadline_that_has_passed_is_late(proposer):
         proposer.read_flags("a text that nobody has read", deadline=time.monotonic() - 1, windows=1)
 
 
+def test_a_call_that_was_late_before_it_began_is_no_failure_of_the_model(embedded, monkeypatch):
+    script = Script(monkeypatch)
+    for _ in range(20):
+        with pytest.raises(DecisionTimeoutError):
+            ask(embedded, "a text", seconds=-1)
+    assert script.asked == []
+    assert ask(embedded, "a text").proposal is not None
+
+
 def test_a_result_that_comes_late_is_late(proposer):
     deadline = time.monotonic() + 1
 
@@ -450,6 +461,7 @@ def test_the_watch_marks_what_is_late_and_nothing_else():
     watch = Watch()
     late, early, gone = ([b"\0"] for _ in range(3))
     watch.arm(1, math.inf, early)
+    time.sleep(0.2)  # asleep without a deadline now, so that the next one must wake it
     watch.arm(2, time.monotonic() - 1, gone)
     watch.disarm(2)
     gone[0] = b"\0"

@@ -90,7 +90,9 @@ def test_without_anything_but_a_question_the_user_message_is_the_question() -> N
 
 
 def test_an_escalation_carries_draft_reason_claims_and_aspects() -> None:
-    draft = Draft(tier="small", text="Nine days.", reason="unsupported_claims", unsupported=("Nine days.",), uncovered=("fee?",))
+    draft = Draft(
+        tier="small", text="Nine days.", reason="unsupported_claims", unsupported=("Nine days.",), uncovered=("fee?",)
+    )
     content = Handoff(question="How long, what fee?", drafts=(draft,)).render()[-1]["content"]
     for piece in ('tier="small"', "Nine days.", "unsupported_claims", "without support:", "left out:\n- fee?"):
         assert piece in content
@@ -141,7 +143,9 @@ def test_braces_that_make_no_variable_are_an_error(text: str) -> None:
         make_prompt("p", "v1", text)
 
 
-@pytest.mark.parametrize(("name", "version"), [("nothing", "v1"), ("tier", "v99"), ("../tier", "v1"), ("tier", "../v1")])
+@pytest.mark.parametrize(
+    ("name", "version"), [("nothing", "v1"), ("tier", "v99"), ("../tier", "v1"), ("tier", "../v1")]
+)
 def test_a_prompt_that_is_not_there_is_an_error(name: str, version: str) -> None:
     with pytest.raises(ConfigError):
         load_prompt(name, version)
@@ -155,7 +159,11 @@ class Page:
 
 
 def test_documents_come_in_as_strings_dicts_or_langchain_documents() -> None:
-    given_ = ["one", {"text": "two", "id": "b", "score": 1, "title": None}, Page("three", {"id": "c", "title": "T", "x": 1})]
+    given_ = [
+        "one",
+        {"text": "two", "id": "b", "score": 1, "title": None},
+        Page("three", {"id": "c", "title": "T", "x": 1}),
+    ]
     assert as_documents(given_) == [
         {"id": "doc-1", "text": "one"},
         {"id": "b", "text": "two", "score": 1.0},
@@ -174,7 +182,17 @@ def test_document_ids_are_unique_and_stable(ids: list[str | None]) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [7, None, {"id": "x"}, {"text": None}, {"text": 5}, {"text": "t", "id": 3}, {"text": "t", "score": "high"}, Page(1, {})]
+    "bad",
+    [
+        7,
+        None,
+        {"id": "x"},
+        {"text": None},
+        {"text": 5},
+        {"text": "t", "id": 3},
+        {"text": "t", "score": "high"},
+        Page(1, {}),
+    ],
 )
 def test_a_bad_document_is_refused_with_its_index_and_a_fix(bad: object) -> None:
     with pytest.raises(InputError, match=r"documents\[1\].*Fix:") as caught:

@@ -87,6 +87,10 @@ class Decider:
         )
         return await arun(self.steps(request))
 
+    def warm(self) -> None:
+        """Load now what the first request would otherwise wait for: Presidio takes seconds to import."""
+        self.screens.pii.find("a@example.org")
+
     def close(self) -> None:
         """Give back the router model's memory and threads."""
         self.proposer.close()

@@ -90,6 +90,7 @@ def create_tier_router(
     check_models(models, config)
     if decider is None:
         decider = create_decider(config, proposer=proposer, given=models)
+        decider.warm()
     nodes = Nodes(
         decider=decider,
         clients={

@@ -315,22 +315,18 @@ class Nodes:
                 raise TierError(tier.name, "withheld", retryable=False)
             return sent
 
-        handoff = Handoff(
-            question=out(request.question),
-            history=tuple({"role": turn["role"], "content": out(turn["content"])} for turn in request.history),
-            documents=tuple(_mapped(document, out) for document in self._documents_for(state, tier)),
-            tool_results=tuple(out(text) for text in request.tool_results),
-            drafts=tuple(
-                Draft(
-                    tier=draft["tier"],
-                    text=out(draft["text"]),
-                    reason=(draft["verdict"] or {}).get("reason", ""),
-                    unsupported=tuple(out(text) for text in (draft["verdict"] or {}).get("unsupported", ())),
-                    uncovered=tuple(out(text) for text in (draft["verdict"] or {}).get("uncovered", ())),
-                )
-                for draft in state["drafts"]
-            ),
-        )
+        def build() -> Handoff:
+            return Handoff(
+                question=out(request.question),
+                history=tuple({"role": turn["role"], "content": out(turn["content"])} for turn in request.history),
+                documents=tuple(_mapped(document, out) for document in self._documents_for(state, tier)),
+                tool_results=tuple(out(text) for text in request.tool_results),
+                drafts=tuple(_handed_draft(draft, out) for draft in state["drafts"]),
+            )
+
+        handoff = build()
+        if vault:
+            handoff = build()  # a value that one part gives away is replaced in the parts before it too
         return handoff, request.media
 
     def _documents_for(self, state: RouterState, tier: Tier) -> list[Document]:
@@ -465,14 +461,16 @@ class Nodes:
     ) -> _JudgeInput | None:
         """What a judge at that place may see, or ``None`` where it may see nothing."""
         vault: dict[str, str] = {}
-        question = self.decider.outbound(request.question, location, findings, vault)
-        text = self.decider.outbound(draft["text"], location, findings, vault)
+        texts = [request.question, draft["text"]]
+        for _ in range(2):  # a value that one part gives away is replaced in the parts before it too
+            sent = [self.decider.outbound(text, location, findings, vault) for text in texts]
+            documents = [
+                _mapped(document, lambda part: self.decider.outbound(part, location, findings, vault) or "")
+                for document in _documents(state)
+            ]
+        question, text = sent
         if question is None or text is None:
             return None
-        documents = [
-            _mapped(document, lambda part: self.decider.outbound(part, location, findings, vault) or "")
-            for document in _documents(state)
-        ]
         return _JudgeInput(vault=vault, question=question, draft=text, documents=documents)
 
 
@@ -539,6 +537,17 @@ def _no_verdict(code: str) -> dict[str, Any]:
 
 def _draft_segments(texts: Iterable[str]) -> list[Segment]:
     return [Segment(where="draft", text=text) for text in texts]
+
+
+def _handed_draft(draft: DraftState, out: Callable[[str], str]) -> Draft:
+    verdict = draft["verdict"] or {}
+    return Draft(
+        tier=draft["tier"],
+        text=out(draft["text"]),
+        reason=verdict.get("reason", ""),
+        unsupported=tuple(out(text) for text in verdict.get("unsupported", ())),
+        uncovered=tuple(out(text) for text in verdict.get("uncovered", ())),
+    )
 
 
 def _mapped(document: Document, change: Callable[[str], str]) -> Document:

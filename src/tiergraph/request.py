@@ -23,8 +23,8 @@ _BLOCK_MODALITY = {
     "file": "file",
     "document": "file",
     "text-plain": "file",
+    "pdf": "file",
 }
-_ATTACHMENT_TYPES = ("image", "audio", "video", "file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +170,10 @@ def _modalities(attachments: Any) -> list[str]:
     found = []
     for item in attachments or ():
         kind = item.get("type") if isinstance(item, Mapping) else item
-        if kind not in _ATTACHMENT_TYPES:
-            raise InputError(
-                f"Unknown attachment type {kind!r}. Fix: use one of {list(_ATTACHMENT_TYPES)}.", code="bad_attachment"
-            )
-        found.append(str(kind))
+        if kind not in _BLOCK_MODALITY:
+            known = sorted(set(_BLOCK_MODALITY.values()))
+            raise InputError(f"Unknown attachment type {kind!r}. Fix: use one of {known}.", code="bad_attachment")
+        found.append(_BLOCK_MODALITY[kind])
     return found
 
 

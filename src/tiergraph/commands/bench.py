@@ -31,9 +31,8 @@ def bench(
     if gguf is not None and not gguf.is_file():
         raise BadUse(f"--gguf {gguf}: there is no such file.")
     with progress("bench", STEPS) as advance:
-        report = run_bench(
-            gguf=None if gguf is None else str(gguf), repeats=repeats, quick=quick, step=lambda _: advance()
-        )
+        path = None if gguf is None else str(gguf)
+        report = run_bench(gguf=path, repeats=repeats, quick=quick, step=lambda what: advance(1, what))
     if json:
         write_json(report)
     else:

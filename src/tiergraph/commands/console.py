@@ -85,12 +85,16 @@ def facts(pairs: Iterable[tuple[str, str]], *, style: str = "") -> Table:
 
 @contextmanager
 def progress(label: str, total: float | None, *, hidden: bool = False) -> Iterator[Any]:
-    """A progress bar on stderr, and nothing where stderr is no terminal. Gives ``advance(steps=1)``."""
+    """A progress bar on stderr, and nothing where stderr is no terminal. Gives ``advance(steps, label)``."""
     console = err()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda steps=1: bar.advance(task, steps)
+
+        def advance(steps: int = 1, label: str | None = None) -> None:
+            bar.update(task, advance=steps, description=label)
+
+        yield advance
 
 
 def listed(items: Iterable[str], empty: str = "none") -> str:

@@ -10,6 +10,7 @@ from tiergraph.extractive.sentences import Block, Span, blocks, sentences
 
 MAX_SENTENCES = 4
 MAX_PASSAGES = 4000  # of all documents together; what lies behind them is not ranked
+MAX_BLOCK = 200_000  # characters of one paragraph that are cut into passages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ def _with_lead(text: str, parts: Sequence[Block], number: int) -> Span:
 
 
 def _windows(text: str, block: Block) -> Iterator[Span]:
-    found = sentences(text, block.start, block.end)
+    found = sentences(text, block.start, min(block.end, block.start + MAX_BLOCK))
     last = max(0, len(found) - MAX_SENTENCES)
     for first in sorted({*range(0, last, 2), last}) if found else ():
         yield Span(found[first].start, found[min(first + MAX_SENTENCES, len(found)) - 1].end)

@@ -50,7 +50,9 @@ _KINDS: tuple[tuple[AnswerKind, str], ...] = (
 _ASKED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
 
 _TIME = r"(?:second|minute|hour|day|week|month|year)s?"
-_NUMBER = r"(?:\d[\d.,]{0,12}|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fourteen|twenty|thirty|sixty|ninety)"
+_NUMBER = (
+    r"(?:\d[\d.,]{0,12}|one|two|three|four|five|six|seven|eight|nine|ten|twelve|fourteen|twenty|thirty|sixty|ninety)"
+)
 _CURRENCY = r"(?:[£$€¥]|(?:pounds?|dollars?|euros?|pence|cents?|usd|eur|gbp)\b)"
 _DAY_OR_MONTH = (
     r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day|\b(?:january|february|march|april|may|june|july|august|september"

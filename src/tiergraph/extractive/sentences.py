@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Literal, NamedTuple
 
 _STOP = re.compile(r"[.!?](?=[\s\"'”’)\]])|[。！？]|[.!?]$")
@@ -37,27 +38,29 @@ class Block(NamedTuple):
 
 def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
     """The sentences of ``text[start:end]`` without the white space around them; none for blank text."""
-    end = len(text) if end is None else end
-    found, begin = [], start
+    return list(_sentences(text, start, len(text) if end is None else end))
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[Span]:
+    begin = start
     for match in _STOP.finditer(text, start, end):
         stop = match.end()
         while stop < end and text[stop] in _CLOSING:
             stop += 1
-        if (
-            stop <= begin
-            or _goes_on(text, match.start(), stop)
-            or text[begin : match.start()].strip(" \t\n(").isdigit()
-        ):
+        if stop <= begin or _goes_on(text, match.start(), stop) or _numbers_an_item(text, begin, match.start()):
             continue
-        found.append(Span(begin, stop))
+        yield from _pieces(text, _stripped(text, begin, stop))
         begin = stop
-    found.append(Span(begin, end))
-    stripped = (_stripped(text, *span) for span in found)
-    return [piece for span in stripped if span.start < span.end for piece in _pieces(text, span)]
+    yield from _pieces(text, _stripped(text, begin, end))
+
+
+def _numbers_an_item(text: str, begin: int, mark: int) -> bool:
+    """Whether all before a full stop is the number of a list's item."""
+    return mark - begin < 8 and text[begin:mark].strip(" \t\n(").isdigit()
 
 
 def _pieces(text: str, span: Span) -> Iterator[Span]:
-    """A span in pieces of at most `MAX_SENTENCE` characters, cut at a space where there is one."""
+    """A span in pieces of at most `MAX_SENTENCE` characters, cut at a space where there is one; nothing for a blank one."""
     start, end = span
     while end - start > MAX_SENTENCE:
         space = text.rfind(" ", start + 1, start + MAX_SENTENCE)
@@ -66,7 +69,8 @@ def _pieces(text: str, span: Span) -> Iterator[Span]:
         if piece.start < piece.end:
             yield piece
         start = _stripped(text, cut, end).start
-    yield Span(start, end)
+    if start < end:
+        yield Span(start, end)
 
 
 def _goes_on(text: str, mark: int, stop: int) -> bool:
@@ -87,7 +91,7 @@ def blocks(text: str) -> list[Block]:
     """Headings (``#`` lines), lists and paragraphs of ``text`` in order; blank lines part them."""
     found: list[Block] = []
     open_block: Block | None = None
-    for start, end in _lines(text):
+    for start, end in _lines(text, 0, len(text)):
         line = text[start:end]
         if not line.strip():
             kind = None
@@ -106,22 +110,23 @@ def blocks(text: str) -> list[Block]:
     return [*found, open_block] if open_block is not None else found
 
 
-def _lines(text: str) -> Iterator[Span]:
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
+def _lines(text: str, start: int, stop: int) -> Iterator[Span]:
+    while start < stop:
+        end = text.find("\n", start, stop)
+        end = stop if end < 0 else end
         yield Span(start, end)
         start = end + 1
 
 
-def all_sentences(text: str) -> list[Span]:
-    """Sentences of every block of ``text``; a heading and each list item is one, whatever its punctuation."""
-    found: list[Span] = []
+def all_sentences(text: str, most: int | None = None) -> list[Span]:
+    """Sentences of every block of ``text``, the first ``most`` of them; a heading and each list item is one."""
+    return list(islice(_all_sentences(text), most))
+
+
+def _all_sentences(text: str) -> Iterator[Span]:
     for block in blocks(text):
         if block.kind == "paragraph":
-            found.extend(sentences(text, block.start, block.end))
+            yield from _sentences(text, block.start, block.end)
             continue
-        for line in _lines(text[block.start : block.end]):
-            found.extend(sentences(text, block.start + line.start, block.start + line.end))
-    return found
+        for line in _lines(text, block.start, block.end):
+            yield from _sentences(text, line.start, line.end)

@@ -35,6 +35,7 @@ _UNIT = re.compile(
     r"|pounds?|dollars?|euros?|pence|cents?|gbp|usd|eur|£|\$|€)(?!\w)",
     re.I,
 )
+_AFTER = re.compile(r"\s(am|pm|hundred|thousand|million|billion|bn)\b", re.I)
 _RANGE = re.compile(r"\s?(?:-|–|to|and|or)\s?[£$€¥]?\d", re.I)
 _SECONDS = {"sec": 1, "min": 60, "hour": 3600, "hr": 3600, "day": 86400, "week": 604800}
 _MONEY = {"£": "gbp", "pound": "gbp", "gbp": "gbp", "pence": "p", "$": "usd", "dollar": "usd", "usd": "usd", "€": "eur",
@@ -56,7 +57,7 @@ _MONTHS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A number: the values that its notation may mean, and its unit: seconds, months, percent, money or unknown."""
+    """A number: the values that its notation may mean, and its unit: seconds, months, clock, percent, money or unknown."""
 
     values: frozenset[float]
     unit: str | None
@@ -73,19 +74,21 @@ def numbers(text: str) -> list[Number]:
 
 
 def _from_digits(text: str, match: re.Match[str]) -> Number:
-    tail = (match["tail"] or "").lower()
+    tail, end = (match["tail"] or "").lower(), match.end()
+    if not tail and (after := _AFTER.match(text, end)):
+        tail, end = after[1].lower(), after.end()
     factor = _TIMES.get(tail, 1.0)
     values = {value * factor for value in _values(match["number"])}
     currency = (match["currency"] or "").strip().lower()
-    if tail == "pm":
-        values |= {value + 12 for value in values}
+    if tail in ("am", "pm") or ":" in match["number"]:
+        return Number(values=frozenset(values | {v + 12 for v in values if tail == "pm" and v < 12}), unit="clock")
     if currency:
         return Number(values=frozenset(values), unit=_MONEY[currency])
     if tail == "%":
         return Number(values=frozenset(values), unit="%")
     if tail in ("h", "hr", "hrs", "min", "mins", "sec", "secs", "d"):
         return _with_unit(values, "day" if tail == "d" else tail)
-    return _with_unit(values, _unit_after(text, match.end()))
+    return _with_unit(values, _unit_after(text, end))
 
 
 def _from_words(text: str, match: re.Match[str]) -> Number:
@@ -98,10 +101,12 @@ def _from_words(text: str, match: re.Match[str]) -> Number:
 
 
 def _values(digits: str) -> set[float]:
-    """What a notation may mean: 1,000 is a thousand, 1.000 may be too, 2,5 may be two and a half, 15:00 is 15."""
+    """What a notation may mean: 1,000 is a thousand, 1.000 may be too, 2,5 may be two and a half, 15:30 is 15.5."""
     parts = re.split(r"[.,:]", digits)
+    if ":" in digits:
+        return {_float(parts[0]) + _float(parts[1]) / 60}
     values = {_float("".join(parts))} if len(parts) > 1 and all(len(part) == 3 for part in parts[1:]) else set()
-    if len(parts) == 2 and ":" not in digits:
+    if len(parts) == 2:
         values.add(_float(f"{parts[0]}.{parts[1]}"))
     if len(parts) > 2 and "." in digits and "," in digits:
         values.add(_float(f"{''.join(parts[:-1])}.{parts[-1]}"))
@@ -191,6 +196,7 @@ class FactBase:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._units: dict[float, set[str | None]] = {}
+        self._named: set[str | None] = set()
         self._codes: set[str] = set()
         self._words: set[str] = set()
         for text in texts:
@@ -198,6 +204,7 @@ class FactBase:
 
     def _add(self, text: str) -> None:
         for number in numbers(_SPACED.sub(r"\1", text)) + numbers(text):
+            self._named.add(_family(number.unit))
             for value in number.values:
                 self._units.setdefault(_rounded(value), set()).add(number.unit)
         for match in _ISO.finditer(text):
@@ -206,12 +213,15 @@ class FactBase:
         self._words.update(piece for word in _NAME.findall(text) for piece in _spellings(word))
 
     def holds_number(self, number: Number) -> bool:
-        """Whether the number is there with the same unit, or with none where either side names none."""
+        """Whether the number is there with the same unit; or with none, if it has none or the texts name the unit nowhere.
+
+        A time also counts where it stands as a bare number, for its unit may stand further off ("5, 7 or 10 days").
+        """
         found = {unit for value in number.values for unit in self._units.get(_rounded(value), ())}
         if number.unit in found or (found and number.unit is None):
             return True
         timed = number.unit in ("seconds", "months")
-        return self._holds_bare(number) if timed else None in found
+        return self._holds_bare(number) if timed else None in found and _family(number.unit) not in self._named
 
     def _holds_bare(self, number: Number) -> bool:
         """Whether a time is there as a bare number, whose unit stands too far off to be read."""
@@ -233,6 +243,11 @@ def _spellings(word: str) -> set[str]:
     folded = fold(word)
     pieces = re.split(r"[-']", folded)
     return {folded, stem(folded), *pieces, *(stem(piece) for piece in pieces if piece)}
+
+
+def _family(unit: str | None) -> str | None:
+    """The unit, but one for all money: where prices have a currency, a bare number is no price in any."""
+    return "money" if unit in _MONEY.values() else unit
 
 
 def _rounded(value: float) -> float:

@@ -45,8 +45,9 @@ class Evidence:
         text = document["text"]
         title, heading = document.get("title", ""), -1
         head = len(self.texts) if title else -1
-        found = [text[span.start : span.end] for span in all_sentences(text)]
-        for sentence in ([title, *found] if title else found)[: MAX_SENTENCES - len(self.texts)]:
+        room = max(0, MAX_SENTENCES - len(self.texts))
+        found = [text[span.start : span.end] for span in all_sentences(text, room)]
+        for sentence in ([title, *found] if title else found)[:room]:
             heading = len(self.texts) if sentence.startswith("#") else heading
             self._heads.append(tuple(row for row in (head, heading) if row >= 0))
             self.texts.append(sentence)

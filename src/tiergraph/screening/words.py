@@ -121,6 +121,32 @@ _HUMAN = (
     ),
     phrase(
         "human_request",
+        "person human humans agent rep someone somebody anyone anybody colleague colleagues team staff employee",
+        r"(?:be|get|being) (?:put through|passed on|passed|handed over|handed|transferred|connected|forwarded|redirected)"
+        r" (?:over )?(?:to|with) (?:one of |any of )?(?:an? |the |your |some )?(?:\w+ ){0,2}(?:person|humans?|agents?|rep"
+        r"|someone|somebody|anyone|anybody|colleagues?|team|staff|employees?)\b|(?:hand|pass|put|transfer|connect) me"
+        r" (?:\w+ )?(?:to|with) (?:one of )?(?:an? |your |the )(?:\w+ )?(?:person|human|agent|rep|colleagues?"
+        r"|employees?|member of (?:your )?staff)",
+    ),
+    phrase(
+        "human_request",
+        "somebody someone anybody anyone person human sombody somone someon sumone somebdy",
+        r"(?:can|could|will|would) (?:somebody|someone|anybody|anyone|an? (?:real )?(?:person|human)|sombody|somone"
+        r"|someon|sumone|somebdy) (?:\w+ ){0,2}(?:talk|speak|chat|reply|respond) (?:to|with) (?:me|us)",
+    ),
+    phrase(
+        "human_request",
+        "agent human representative operator",
+        r"(?:(?<=[.!?;] )|(?<=\A))(?:agent|human|representative|operator)(?: (?:now|please|pls))?(?=[.!?]|\Z)",
+    ),
+    phrase(
+        "human_request",
+        "assistant bot chatbot robot machine ai",
+        r"(?:person|human|someone|somebody|staff|employee|colleague|team)(?: (?!than\b|of\b)\w+){0,6} (?:rather than|instead of"
+        r"|and not|not) (?:the|an?|this|your|some) (?:\w+ )?(?:assistant|chat ?bot|bot|robot|machine|ai)",
+    ),
+    phrase(
+        "human_request",
         "bot robot machine ai chatbot bots robots computer automated algorithm",
         r"(?:no more|stop (?:with )?(?:this|the|these)|sick of|tired of|fed up with|hate (?:talking to "
         r"|this |these |your )?(?:stupid )?|not (?:talk\w* )?(?:to )?|don't want (?:to (?:talk|speak"
@@ -252,6 +278,17 @@ _SAFETY = (
         rf"{_MEAN} (?:\w+ )?(?:kill|shoot|stab|murder|strangle|hurt|beat up|rape|attack|poison|burn down"
         rf"|set fire to) (?:{_THEM})(?! (?:an|a|over|some) (?:\w+ )?(?:e-?mail|message|text|question|note"
         rf"|line|dm|invoice|reply|video|photo|portrait|film|line|few))",
+    ),
+    phrase(
+        "safety:violence",
+        "break smash",
+        rf"{_MEAN} (?:break|smash) (?:your|his|her|their) (?:legs?|arms?|neck|bones?|face|jaw|skull|fingers|head)",
+    ),
+    phrase(
+        "safety:hazard",
+        "fluid acid chemical chemicals bleach cleaner electrolyte lye",
+        r"(?:fluid|acid|chemicals?|bleach|cleaner|electrolyte|lye)(?: (?!not\b)\w+){0,10} (?:in|on|into|over|onto) (?:my"
+        r"|his|her|their|our) (?:\w+ )?(?:eyes?|skin|hands?|face|mouth|arms?|legs?)",
     ),
     phrase(
         "safety:violence",

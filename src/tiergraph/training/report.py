@@ -67,6 +67,8 @@ def calibrate(rows: Sequence[Row], logits: Logits) -> dict[str, Any]:
             with_outcomes = [i for i in at if rows[i].outcomes]
             at = with_outcomes or at
             targets = _targets(rows, at, name)
+        else:  # against the label itself: a smoothed one would make every answer look doubtful
+            targets = (targets == targets.max(axis=1, keepdims=True)).astype(float)
         temperature = fit_temperature(logits[name][at], targets)
         found[name] = {"temperature": temperature}
         if name in THRESHOLDS:
@@ -93,12 +95,10 @@ def evaluate(rows: Sequence[Row], logits: Logits, calibration: Mapping[str, Any]
         raw, warm = softmax(logits[name][at]), softmax(logits[name][at] / calibration[name]["temperature"])
         truth = targets.argmax(axis=1)
         right = warm.argmax(axis=1) == truth
-        figures[name] = {
-            "n": len(at),
-            "accuracy": _round(right.mean()),
-            "ece_before": _round(expected_calibration_error(raw.max(axis=1), right)),
-            "ece": _round(expected_calibration_error(warm.max(axis=1), right)),
-        }
+        figures[name] = {"n": len(at), "accuracy": _round(right.mean())}
+        if name != "tier":  # its labels are no facts; what can be checked is in _tier
+            figures[name]["ece_before"] = _round(expected_calibration_error(raw.max(axis=1), right))
+            figures[name]["ece"] = _round(expected_calibration_error(warm.max(axis=1), right))
         if name in FLAGS:
             figures[name]["auc"] = _round(auc(warm[:, 0], truth == 0))
         if name in THRESHOLDS:

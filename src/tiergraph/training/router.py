@@ -29,8 +29,8 @@ from tiergraph.training.train import Epoch, Plan
 GGUF_NAME, MANIFEST_NAME = "embedded.gguf", "embedded.json"
 """The two files of a router, side by side."""
 
-EQUAL_WITHIN = 0.02
-"""Greatest difference of a probability between PyTorch and llama.cpp; the matrices are 8-bit in the GGUF."""
+EQUAL_WITHIN = 0.05
+"""Greatest difference of a probability between PyTorch and llama.cpp that is put down to rounding to 8 bits."""
 
 _PROBED = 4000  # training rows over which the probes are brought to unit variance
 _JUDGED = 1000  # rows of a source, of each of the calibration and held-out parts
@@ -131,7 +131,7 @@ def train_router(
         "created": datetime.now(UTC).date().isoformat(),
         "gguf_sha256": digest,
         "parameters": sum(int(array.size) for array in export.tensors(network).values()),
-        "quantisation": "Q8_0",
+        "quantisation": export.QUANTISATION,
         "contract": vocab.contract,
         "data": _used(corpus),
         "excluded": [{"name": name, "reason": reason} for name, reason in EXCLUDED.items()] if data else [],
