@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,11 @@ def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     return run
 
 
+def environment(**more: str) -> dict[str, str]:
+    """As a user has it: without what makes Python flush by itself."""
+    return {**{k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}, "COLUMNS": "80", **more}
+
+
 def process(
     *args: str, input: bytes | None = None, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[bytes]:
@@ -50,7 +56,7 @@ def process(
         input=input,
         capture_output=True,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "80", **env},
+        env=environment(**env),
         timeout=120,
         check=False,
     )
@@ -345,34 +351,40 @@ class TestRows:
 class TestProcess:
     """As a user starts it, with the embedded model."""
 
-    def test_rows_stream_one_by_one_in_order(self) -> None:
+    @pytest.fixture
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """``decide --jsonl -`` with pipes at its ends; killed after a minute, so that nothing waits for ever."""
         command = [sys.executable, "-m", "tiergraph.cli", "decide", "--jsonl", "-"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-            assert running.stdin is not None
-            assert running.stdout is not None
-            for number in range(3):  # each answer is read before the next row is written
-                running.stdin.write(jsonl({"id": number, "text": f"Where is parcel {number}?"}))
-                running.stdin.flush()
-                assert json.loads(running.stdout.readline())["id"] == number
-            running.stdin.close()
-            assert running.wait(timeout=30) == 0
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment()) as process:
+            timer = threading.Timer(60, process.kill)
+            timer.start()
+            yield process
+            timer.cancel()
+            process.kill()
 
-    def test_a_reader_that_goes_away_is_no_noise(self) -> None:
-        command = [sys.executable, "-m", "tiergraph.cli", "decide", "--jsonl", "-"]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as running:
-            assert running.stdin is not None
-            assert running.stdout is not None
-            assert running.stderr is not None
-            running.stdin.write(jsonl(GOOD))
+    def test_rows_stream_one_by_one_in_order(self, running: subprocess.Popen[bytes]) -> None:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        for number in range(3):  # each answer is read before the next row is written
+            running.stdin.write(jsonl({"id": number, "text": f"Where is parcel {number}?"}))
             running.stdin.flush()
-            running.stdout.readline()
-            running.stdout.close()
-            running.stdin.write(jsonl(*[GOOD] * 50))
-            running.stdin.close()
-            assert running.stderr.read() == b""
-            assert running.wait(timeout=30) == 1
+            assert json.loads(running.stdout.readline())["id"] == number
+        running.stdin.close()
+        assert running.wait(timeout=30) == 0
+
+    def test_a_reader_that_goes_away_is_no_noise(self, running: subprocess.Popen[bytes]) -> None:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdin.write(jsonl(GOOD))
+        running.stdin.flush()
+        running.stdout.readline()
+        running.stdout.close()
+        running.stdin.write(jsonl(*[GOOD] * 50))
+        running.stdin.close()
+        assert running.stderr.read() == b""
+        assert running.wait(timeout=30) == 1
 
     def test_the_embedded_model_decides_and_stdout_is_only_json(self, tmp_path: Path) -> None:
         (tmp_path / "rows.jsonl").write_bytes(jsonl(GOOD, b"?\n"))

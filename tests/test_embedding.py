@@ -115,12 +115,15 @@ async def test_the_async_message_stream_holds_the_accepted_answer_once():
     assert seen == ["answer of middle"]
 
 
-def test_updates_of_the_router_hold_the_answer_and_the_record_and_no_private_state():
-    for mode in ("updates", "values"):
-        bench = Bench(judge=ScriptedJudge(False, True), chats={"small": ScriptedChat("a draft nobody may see")})
-        streamed = list(host(bench).stream({"messages": [HumanMessage("hi")]}, stream_mode=mode, subgraphs=True))
-        assert "a draft nobody may see" not in str(streamed)
-        assert "routing" in str(streamed)
+@pytest.mark.parametrize("mode", ["updates", "values"])
+@pytest.mark.parametrize("embedded", [True, False])
+def test_the_stream_holds_the_answer_and_the_record_and_no_private_state(mode, embedded):
+    bench = Bench(judge=ScriptedJudge(False, True), chats={"small": ScriptedChat("a draft nobody may see")})
+    graph = host(bench) if embedded else bench.router
+    streamed = list(graph.stream({"messages": [HumanMessage("hi")]}, stream_mode=mode, subgraphs=True))
+    assert "a draft nobody may see" not in str(streamed)
+    assert "answer of middle" in str(streamed)
+    assert "input_hash" in str(streamed)
 
 
 def test_progress_events_reach_a_host_that_streams_custom():

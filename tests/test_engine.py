@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from tiergraph.proposers.cache import LruCache
 from tiergraph.proposers.calibration import softmax
 from tiergraph.proposers.llamacpp import LlamaCppProposer
 from tiergraph.proposers.native import Slot, Watch
+from tiergraph.proposers.windows import OVERLAP, spans
 from tiergraph.tiers import Ladder, Tier
 
 TEXTS = ["Where is order 12?", "", "Write a parser for TOML.", "Ümlaut 寿司 🙂", "compare " * 40, "x"]
@@ -174,6 +175,17 @@ def test_logits_that_are_not_finite_are_an_error(proposer, script, bad):
     script.say = lambda ids, count: [bad] * count
     with pytest.raises(ProposalInvalidError):
         ask(proposer, "anything")
+
+
+@given(data=st.data(), bad=st.sampled_from([math.nan, math.inf]))
+def test_one_logit_that_is_not_finite_is_an_error_wherever_it_is(proposer, data, bad):
+    count = len(proposer._head.tail.gather)
+    place = data.draw(st.integers(0, count - 1))
+    with pytest.MonkeyPatch.context() as patch:
+        Script(patch).say = lambda ids, count: [bad if i == place else 0.0 for i in range(count)]
+        with pytest.raises(ProposalInvalidError):
+            ask(proposer, "anything")
+        proposer._breaker.leave(True, trying=False)
 
 
 def test_an_empty_allowed_set_gives_labels_and_no_proposal(proposer):
@@ -336,6 +348,16 @@ def test_a_long_text_is_read_from_its_head_and_its_tail(embedded, monkeypatch):
 
 
 # ---------------------------------------------------------------- flags, window by window
+
+
+@given(st.integers(0, 3000), st.integers(2, 400))
+def test_windows_cover_every_token_and_overlap(tokens, window):
+    found = list(spans(tokens, window))
+    assert found[0][0] == 0
+    assert found[-1][1] == tokens
+    for (start, end), (next_start, next_end) in pairwise(found):
+        assert start < next_start <= end - min(OVERLAP, window // 2)
+        assert end < next_end <= next_start + window
 
 
 @pytest.fixture

@@ -65,6 +65,13 @@ def test_a_rendered_handoff_stays_within_its_budget(handoff: Handoff, max_tokens
     assert size <= 3 * max_tokens
 
 
+@given(st.lists(st.integers(0, 900), min_size=1, max_size=6), st.integers(800, 1500))
+def test_large_documents_stay_within_the_budget_too(sizes: list[int], max_tokens: int) -> None:
+    documents = tuple(Document(id=f"d{n}", text="é" * size) for n, size in enumerate(sizes))
+    rendered = Handoff(question="Q?", documents=documents).render(max_tokens=max_tokens)
+    assert sum(len(turn["content"].encode()) for turn in rendered) <= 3 * max_tokens
+
+
 def test_a_large_handoff_is_cut_visibly_and_from_the_last_document_on() -> None:
     documents = tuple(Document(id=f"d{n}", text=f"start-{n} " + "x" * 3000) for n in range(6))
     content = Handoff(question="Q?", documents=documents).render(max_tokens=3000)[-1]["content"]
@@ -144,7 +151,7 @@ def test_braces_that_make_no_variable_are_an_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "version"), [("nothing", "v1"), ("tier", "v99"), ("../tier", "v1"), ("tier", "../v1")]
+    ("name", "version"), [("nothing", "v1"), ("tier", "v99"), ("handoff/../tier", "v1"), ("tier", "../tier/v1")]
 )
 def test_a_prompt_that_is_not_there_is_an_error(name: str, version: str) -> None:
     with pytest.raises(ConfigError):

@@ -26,8 +26,8 @@ HOURS = Document(
 TOURS = Document(
     id="tours",
     title="Guided tours",
-    text="A guided tour takes 90 minutes. Tours start at 14:00 every Saturday. Groups of up to 25 people can book a tour "
-    "14 days ahead. Tours are not included in the ticket. A refund is paid within 5 working days.",
+    text="A guided tour takes 90 minutes. Tours start at 14:00 every Saturday. Groups of up to 25 people can book a "
+    "tour 14 days ahead. Tours are not included in the ticket. A refund is paid within 5 working days.",
 )
 DOCUMENTS = [HOURS, TOURS]
 THRESHOLD = 0.55
@@ -123,6 +123,12 @@ def test_a_true_sentence_that_answers_another_question_does_not_pass() -> None:
     assert verdict.reason == "uncovered_aspects"
 
 
+def test_an_answer_of_the_wrong_kind_does_not_pass() -> None:
+    verdict = judged("How long is a guided tour?", "Guided tours are not included in the ticket.")
+    assert not verdict.passed
+    assert verdict.reason == "uncovered_aspects"
+
+
 def test_a_quoted_passage_passes_only_for_a_question_that_it_answers() -> None:
     answer = quote("What does a locker cost?", DOCUMENTS).text
     assert judged("What does a locker cost?", answer).passed
@@ -178,7 +184,7 @@ def test_a_draft_of_nothing_but_citations_is_empty() -> None:
 
 
 def test_list_numbers_courtesies_and_headings_are_not_read_as_claims() -> None:
-    draft = "Sure!\n\nPrices:\n\n1. A ticket costs £12 for adults.\n2. A ticket costs £6 for students.\n\nLet me know if you need more."
+    draft = "Sure!\n\nPrices:\n\n1. A ticket costs £12 for adults.\n2. A ticket costs £6 for students.\n\nLet me know!"
     verdict = judged("How much is a ticket?", draft)
     assert verdict.passed
     assert not verdict.unsupported
@@ -221,7 +227,7 @@ def test_a_sentence_of_a_document_is_never_called_unsupported(document: Document
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 1_000_000, "1," * 200_000, "Aa " * 200_000, "退款" * 100_000, "i don't have the " * 50_000]
+    "text", ["a" * 1_000_000, "1," * 60_000, "Aa " * 60_000, "退款" * 50_000, "i don't have the " * 10_000]
 )
 @pytest.mark.parametrize("place", ["question", "draft", "document"])
 def test_a_huge_text_is_judged_like_any_other(text: str, place: str) -> None:
@@ -239,6 +245,12 @@ def test_what_lies_behind_the_part_that_is_read_counts_as_unsupported() -> None:
     sentence = "A ticket costs £12 for adults. "
     assert judged("How much is a ticket?", sentence).passed
     assert not judged("How much is a ticket?", sentence * 10_000).passed
+
+
+def test_a_claim_hidden_far_behind_a_true_one_costs_score() -> None:
+    true = "A ticket costs £12 for adults."
+    hidden = judged("How much is a ticket?", true + " " * 60_000 + "Dogs swim in the marble fountain. " * 5000)
+    assert hidden.score < 0.5 * judged("How much is a ticket?", true).score
 
 
 def test_a_deadline_that_has_passed_is_a_judge_error() -> None:

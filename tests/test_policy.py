@@ -237,3 +237,8 @@ def test_without_a_proposal_the_highest_tier_left_answers():
     ladder = ladder_of("on_prem", "on_prem", "external")
     fallback = resolve(None, None, allowed_tiers([PII], ladder, PolicyConfig()), ladder, PolicyConfig())
     assert (fallback.tier, fallback.source) == ("ab", "fallback")
+
+
+def test_a_person_who_releases_a_request_with_pii_releases_it_to_on_prem_tiers_only():
+    ladder = ladder_of("on_prem", "external")
+    assert allowed_tiers([PII, PERSON], ladder, PolicyConfig(pii="human"), reviewed=True).tiers == ("a",)

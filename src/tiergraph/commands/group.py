@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -56,10 +55,6 @@ class OneLineGroup(TyperGroup):
             _end(error.format_message(), BAD_INPUT)  # type: ignore[attr-defined]  # every click error has it
         except (typer.Abort, KeyboardInterrupt):
             _end("interrupted", INTERRUPTED)
-        except BrokenPipeError:
-            # The reader has gone, as `head` does. Python would complain once more when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(FAILED)
         except Exception as error:
             _end_or_raise(error)
         sys.exit(code if isinstance(code, int) else 0)

@@ -60,7 +60,7 @@ def _numbers_an_item(text: str, begin: int, mark: int) -> bool:
 
 
 def _pieces(text: str, span: Span) -> Iterator[Span]:
-    """A span in pieces of at most `MAX_SENTENCE` characters, cut at a space where there is one; nothing for a blank one."""
+    """A span in pieces of at most `MAX_SENTENCE` characters, cut at spaces; nothing for a blank one."""
     start, end = span
     while end - start > MAX_SENTENCE:
         space = text.rfind(" ", start + 1, start + MAX_SENTENCE)

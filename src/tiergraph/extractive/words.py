@@ -132,16 +132,16 @@ _WEAK = frozenset(stem(word) for word in WEAK_WORDS)
 def nearest(term: str, known: Iterable[str]) -> str | None:
     """The stem of ``known`` that is one slip of the keyboard away from ``term``, or ``None``.
 
-    A slip is a letter left out, added, replaced or swapped with the next. Stems under five letters have none.
+    A slip is a letter left out, added, replaced or swapped with the next. Of the two stems one has five letters.
     """
-    if len(term) < _SLIP_FROM or not term.isalpha():
+    if len(term) < _SLIP_FROM - 1 or not term.isalpha():
         return None
     return min((other for other in known if other[:1] == term[:1] and _one_slip(term, other)), default=None)
 
 
 def _one_slip(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
-    if len(long) - len(short) > 1 or one == other:
+    if len(long) < _SLIP_FROM or len(long) - len(short) > 1 or one == other:
         return False
     at = next((n for n, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     if len(short) < len(long):

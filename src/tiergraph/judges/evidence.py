@@ -100,7 +100,7 @@ class EvidenceJudge:
         if not evidence.texts:
             return _open(text, asked, threshold)
         _check(deadline)
-        support = _support(text, question, evidence, deadline)
+        support = _support(text, question, documents, evidence, deadline)
         shares = coverage(asked, text, support.stands, evidence)
         read = min(1.0, MAX_DRAFT / max(1, len(draft)))
         return _verdict(replace(support, share=support.share * read), asked, shares, threshold)
@@ -128,9 +128,9 @@ def _open(text: str, asked: Sequence[Aspect], threshold: float) -> Verdict:
     return Verdict(passed=score >= threshold, score=score, reason="no_documents", uncovered=_uncovered(asked, shares))
 
 
-def _support(text: str, question: str, evidence: Evidence, deadline: float) -> _Support:
+def _support(text: str, question: str, documents: Sequence[Document], evidence: Evidence, deadline: float) -> _Support:
     said = claims(text)
-    facts = FactBase([question, *evidence.texts])
+    facts = FactBase([question, *(text for d in documents for text in (d.get("title", ""), d["text"]))])
     asked = frozenset(stems(question))
     shares: list[float] = []
     unsupported: list[str] = []

@@ -57,7 +57,7 @@ _MONTHS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Number:
-    """A number: the values that its notation may mean, and its unit: seconds, months, clock, percent, money or unknown."""
+    """A number: what its notation may mean, and its unit: seconds, months, clock, percent, money or unknown."""
 
     values: frozenset[float]
     unit: str | None
@@ -213,7 +213,7 @@ class FactBase:
         self._words.update(piece for word in _NAME.findall(text) for piece in _spellings(word))
 
     def holds_number(self, number: Number) -> bool:
-        """Whether the number is there with the same unit; or with none, if it has none or the texts name the unit nowhere.
+        """Whether the number is there with the same unit; or with none, if the texts name that unit nowhere.
 
         A time also counts where it stands as a bare number, for its unit may stand further off ("5, 7 or 10 days").
         """

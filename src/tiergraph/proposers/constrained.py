@@ -84,10 +84,10 @@ def log_softmax(logits: Sequence[float]) -> list[float]:
         ValueError: Empty, all ``-inf``, ``+inf`` or not a number.
     """
     top = max(logits)
-    norm = top + math.log(sum([math.exp(x - top) for x in logits])) if math.isfinite(top) else math.nan
+    norm = math.log(sum([math.exp(x - top) for x in logits])) if math.isfinite(top) else math.nan
     if not math.isfinite(norm):
         raise ValueError("logits are not finite numbers")
-    return [x - norm for x in logits]
+    return [x - top - norm for x in logits]  # in this order: next to a large logit the norm would be lost
 
 
 def compile_trie(sequences: Mapping[str, Sequence[int]]) -> Trie:

@@ -218,7 +218,7 @@ def baselines(train: Sequence[Row], held_out: Sequence[Row], seed: int, most: in
         if len(set(y)) < 2 or not unseen:
             continue
         vectors = text.TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-        model = linear.LogisticRegression(C=10.0, max_iter=100)
+        model = linear.LogisticRegression(C=10.0, max_iter=300)
         model.fit(vectors.fit_transform([row.text for row in known]), y)
         features = vectors.transform([row.text for row in unseen])
         figures[name] = {
