@@ -74,6 +74,8 @@ class TestDemo:
         result = demo("--limit", "12", "--output", "routed.jsonl")
         assert result.exit_code == 0
         assert max(map(len, result.output.splitlines())) <= 80
+        header = result.stdout.splitlines()[0].split()
+        assert header == ["id", "tier", "source", "reason", "hops", "est.", "¢", "top", "¢", "outcome"]
         assert "easy-001" in result.stdout
         assert "estimate" in result.stdout
         rows = [json.loads(line) for line in (tmp_path / "routed.jsonl").read_text(encoding="utf-8").splitlines()]

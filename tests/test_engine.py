@@ -151,7 +151,7 @@ def flag_logits(proposer: LlamaCppProposer, *, pii: bool) -> list[float]:
 
 @given(data=st.data())
 def test_whatever_the_logits_the_tier_is_allowed_and_the_json_validates(proposer, data):
-    names = proposer._ladder.names
+    names = proposer._names
     allowed = tuple(data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True)))
     count = len(proposer._head.tail.gather)
     numbers_ = st.floats(allow_nan=False, allow_infinity=False, width=32) | st.floats(-5, 5)
@@ -704,7 +704,6 @@ def test_the_canary_refuses_a_model_whose_logits_are_no_numbers(contract_gguf, m
 
 def test_a_mask_that_breaks_later_is_an_invalid_proposal(embedded):
     embedded._mask = lambda scores, allowed: (1.0, 0.0, 0.0)
-    embedded._ladder = ladder_of("local", "mid", "frontier")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tiergraph.proposers.llamacpp.choose", lambda *_: 0)
         with pytest.raises(ProposalInvalidError):
@@ -798,7 +797,7 @@ def test_intents_may_be_fewer_and_never_others(contract_gguf):
 
 def test_another_gguf_takes_any_intents_and_any_ladder(other_gguf):
     with load(other_gguf, ladder=ladder_of("a", "ab", "abc", 'x"y', "ü", "a b"), intents=("gardening", "garden")) as p:
-        for name in p._ladder.names:
+        for name in p._names:
             proposed = ask(p, "a text", (name,))
             assert proposed.proposal is not None
             assert proposed.proposal.tier == name

@@ -388,3 +388,12 @@ def test_bad_documents_and_metadata_are_named():
         Bench().ask("hello", metadata=["not", "a", "mapping"])
     with pytest.raises(InputError, match="attachment"):
         Bench().ask("hello", attachments=["hologram"])
+
+
+def test_a_tier_that_can_only_quote_gets_documents_even_where_the_model_asks_for_none():
+    config = make_config().model_dump()
+    config["tiers"][0]["model"] = "quote"
+    config = type(make_config()).model_validate(config)
+    retriever = ScriptedRetriever([{"id": "d", "text": "Parcels take 3 days."}])
+    bench = Bench(config, proposer=ScriptedProposer(config.ladder, needs_retrieval=False), retriever=retriever)
+    assert bench.ask("how long do parcels take")["routing"]["retrieval"]["documents"] == 1

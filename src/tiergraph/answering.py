@@ -178,7 +178,7 @@ def build_client(tier: Tier, *, model: Any = None, tools: Sequence[Any] = ()) ->
         ConfigError: The reference cannot be resolved.
         MissingExtraError: A package is missing.
     """
-    if model is None and tier.model in ("quote", "compose"):
+    if model is None and tier.extractive:
         return ExtractiveClient(tier)
     chat = chat_model(tier) if model is None else model
     if tools:
@@ -249,7 +249,7 @@ def unreachable_tiers(config: RouterConfig) -> frozenset[str]:
 
 def why_unreachable(tier: Tier) -> str | None:
     """One clause that says why the tier cannot be reached, or ``None`` where nothing speaks against it."""
-    if tier.model in ("quote", "compose"):
+    if tier.extractive:
         return None
     try:
         if tier.model.startswith("python:"):

@@ -212,7 +212,7 @@ class CascadeConfig(_Model):
 
     judge: Literal["evidence", "none"] = "evidence"
     judge_timeout_s: float = Field(default=60.0, gt=0)
-    threshold: float = Field(default=0.55, ge=0, le=1)
+    threshold: float = Field(default=0.65, ge=0, le=1)
     max_hops: int = Field(default=6, ge=1, le=6)
     retries: int = Field(default=2, ge=0, le=10)
     backoff_s: float = Field(default=0.5, ge=0)

@@ -26,7 +26,7 @@ from tiergraph.errors import JudgeError, TierError, TiersUnavailableError
 from tiergraph.extractive import QUOTE_K
 from tiergraph.handoff import Draft, Handoff
 from tiergraph.judges import EvidenceJudge, Judge, Verdict
-from tiergraph.policy import AllowedSet, Finding, clip, next_tier
+from tiergraph.policy import AllowedSet, Decision, Finding, clip, next_tier
 from tiergraph.prompting import messages_for_people, prompts_digest
 from tiergraph.records import OnRecord, build_record, decision_json, input_hash
 from tiergraph.request import Request, clean_text, parse_request
@@ -128,7 +128,7 @@ class Nodes:
             "stop": allowed.stop or ("human" if decision.tier is None else None),
             "outcome": "refused" if allowed.stop == "refuse" else None,
             "current": decision.tier,
-            "wants_documents": decision.needs_retrieval and self.retriever is not None and not request.documents,
+            "wants_documents": self._wants_documents(decision, request),
         }
 
     # retrieve: without documents the flow goes on; the judge then has nothing to check against.
@@ -294,6 +294,12 @@ class Nodes:
         return {"messages": [message], "routing": record, "outcome": outcome, "documents": [], "attachments": []}
         yield
 
+    def _wants_documents(self, decision: Decision, request: Request) -> bool:
+        """As the router model says; and always for a tier that has nothing to answer with but documents."""
+        if self.retriever is None or request.documents or decision.tier is None:
+            return False
+        return decision.needs_retrieval or self.decider.config.ladder[decision.tier].extractive
+
     def _allowed(self, state: RouterState, findings: Iterable[Finding]) -> AllowedSet:
         return self.decider.allowed(findings, reviewed=(state.get("review") or {}).get("action") == "route")
 
@@ -348,7 +354,6 @@ class Nodes:
         self, state: RouterState, tier: Tier, handoff: Handoff, media: Sequence[dict[str, Any]], hop: dict[str, Any]
     ) -> Steps[Reply]:
         client, cascade = self.clients[tier.name], self.decider.config.cascade
-        extractive = tier.model in ("quote", "compose")
         started = time.monotonic()
         for attempt in range(cascade.retries + 1):
             left = self._time_left(state) - (time.monotonic() - started)
@@ -359,7 +364,7 @@ class Nodes:
                 reply: Reply = yield Call(
                     lambda: client.answer(handoff, media),
                     lambda: client.aanswer(handoff, media),
-                    None if extractive else min(tier.timeout_s, left),
+                    None if tier.extractive else min(tier.timeout_s, left),
                 )
                 return reply
             except GraphBubbleUp:

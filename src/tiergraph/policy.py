@@ -65,6 +65,9 @@ class AllowedSet:
     why: tuple[str, ...] = ()
 
 
+_PRECEDENCE: tuple[Effect, ...] = ("refuse", "human", "on_prem", "only", "exclude", "floor", "none")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Constraint:
     effect: Effect
@@ -139,6 +142,7 @@ def allowed_tiers(
     constraints = [_constraint(finding, ladder, policy, redactable) for finding in findings]
     if reviewed:
         constraints = [_released(constraint) for constraint in constraints]
+    constraints.sort(key=lambda constraint: _PRECEDENCE.index(constraint.effect))
     why = tuple(dict.fromkeys(c.code for c in constraints if c.effect != "none"))
     effects = {c.effect for c in constraints}
     if "refuse" in effects:
@@ -155,7 +159,7 @@ def allowed_tiers(
         elif constraint.effect == "exclude":
             left = [name for name in left if name not in constraint.tiers]
     if not left:
-        return AllowedSet(tiers=(), stop="human", why=(*why, "empty"))
+        return AllowedSet(tiers=(), stop="human", why=("empty", *why))
 
     rungs = [ladder.index(tier) for c in constraints if c.effect == "floor" for tier in c.tiers]
     floor: str | None = None
@@ -168,7 +172,7 @@ def allowed_tiers(
     reachable = tuple(name for name in left if name not in unreachable)
     redact = any(finding.kind == "pii" for finding in findings) and policy.pii == "redact" and redactable
     if not reachable:
-        return AllowedSet(tiers=(), stop="human", floor=floor, clipped=clipped, why=(*why, "unreachable"))
+        return AllowedSet(tiers=(), stop="human", floor=floor, clipped=clipped, why=("unreachable", *why))
     return AllowedSet(tiers=reachable, floor=floor, clipped=clipped, redact=redact, why=why)
 
 

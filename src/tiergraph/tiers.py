@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -66,6 +67,11 @@ class Tier(BaseModel):
             raise ValueError("a tier name has no control characters and no space at its ends")
         return name
 
+    @property
+    def extractive(self) -> bool:
+        """Whether it answers with passages of documents, in-process and without a language model."""
+        return self.model in ("quote", "compose")
+
     @field_validator("model")
     @classmethod
     def _known_form(cls, model: str) -> str:
@@ -115,7 +121,7 @@ class Ladder:
     def __getitem__(self, name: str) -> Tier:
         return self.tiers[self.index(name)]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(tier.name for tier in self.tiers)
 

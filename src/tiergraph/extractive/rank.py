@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 TITLE_WEIGHT = 2  # times that a word of title or heading counts
 HEADING_WEIGHT = 2
 KIND_BOOST = 1.35  # of a passage that holds the kind of answer that is wanted
-ORDER_DISCOUNT = 0.95  # for each place that a document stands further back: its retriever knew more than these passages
+ORDER_DISCOUNT = 0.9  # for each place that a document stands further back: its retriever knew more than these passages
+LATER = 0.98  # for each passage further down in its document: what is said first is what it is about
 WEAK_WEIGHT = 0.4
 CONTEXT_WEIGHT = 0.4  # of words that only the rest of the question has, beside those of the aspect
 
@@ -64,6 +65,8 @@ class Ranking:
         ]
         self.terms = tuple(frozenset(row) for row in rows)
         self._index = bm25(rows) if rows else None
+        first: dict[int, int] = {}
+        self._depth = [number - first.setdefault(p.document, number) for number, p in enumerate(self.passages)]
 
     def rank(self, aspect: Aspect, context: Sequence[str] = ()) -> list[Ranked]:
         """Every passage that shares a term with the aspect or, where it has none, its context; best first."""
@@ -77,7 +80,7 @@ class Ranking:
             score = float(own[number]) + CONTEXT_WEIGHT * float(rest[number])
             if score > 0 and aspect.answered_in_kind(passage.text):
                 score *= KIND_BOOST
-            score *= ORDER_DISCOUNT**passage.document
+            score *= ORDER_DISCOUNT**passage.document * LATER ** self._depth[number]
             covered = sum(weight for term, weight in weights.items() if term in self.terms[number])
             if score > 0:
                 found.append(Ranked(passage=passage, score=score, coverage=covered / (sum(weights.values()) or 1.0)))

@@ -45,7 +45,8 @@ class Proposed:
         flags: Raised flags, of every window of the question.
         confidence: Probability of the proposed tier in [0, 1].
         score: Calibrated probability in [0, 1] that the cheapest tier of the whole ladder is not enough.
-        tier_probabilities: Every tier of the ladder to its probability; forbidden ones have exactly 0, the rest sum to 1.
+        tier_probabilities: Every tier of the ladder to its probability; forbidden ones have exactly 0, the rest sum
+            to 1.
         field_probabilities: Field to value to calibrated probability, for every field but the tier.
         complete: Whether the flags cover all of the question.
         windows: Windows that were read for it.

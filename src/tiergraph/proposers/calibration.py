@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 DEFAULT_THRESHOLD = 0.5
@@ -134,14 +134,13 @@ class LevelMap:
     def __call__(self, slots: Sequence[float]) -> TierScores:
         """Scores of the ladder from the slots' probabilities."""
         level = self._calibration.level
-        cumulative, ends = 0.0, [0.0]
-        for probability in slots:
-            cumulative += probability
-            ends.append(level(min(cumulative, 1.0)))
+        cumulative = [0.0, *accumulate(slots)]
         below = 0.0
         probabilities = []
         for slot, part in self._places:
-            here = ends[slot] + part * (ends[slot + 1] - ends[slot]) if part else ends[slot]
+            here = level(min(cumulative[slot], 1.0)) if slot else 0.0
+            if part:
+                here += part * (level(min(cumulative[slot + 1], 1.0)) - here)
             probabilities.append(max(0.0, here - below))
             below = max(below, here)
         return TierScores(probabilities=(*probabilities, 1.0 - below))

@@ -11,7 +11,15 @@ from typing import Any
 from tiergraph.errors import ConfigError, ModelError
 from tiergraph.proposal import DIFFICULTIES, FIELDS
 from tiergraph.proposers.calibration import Calibration, LevelMap, softmax
-from tiergraph.proposers.reading import FLAG_VALUES, FieldProbabilities, FlagScores, Labels, Reading, Tail
+from tiergraph.proposers.reading import (
+    FLAG_VALUES,
+    FieldProbabilities,
+    FlagScores,
+    Labels,
+    Reading,
+    Tail,
+    Thresholds,
+)
 
 KEY = "tiergraph.contract"
 """GGUF metadata key that holds it as JSON."""
@@ -120,7 +128,7 @@ class ContractHead:
                     fix=f"use a subset of those, train a model on your own {name} with `tiergraph train`, "
                     "or name another GGUF, which reads any.",
                 )
-        self.calibration = calibration
+        self.raise_flags = Thresholds(calibration)
         self.window = contract.max_request_tokens
         self.prompt = (contract.bos,)
         chosen: dict[str, Sequence[str]] = {name: tuple(contract.fields[name]) for name in FIELDS}
@@ -128,6 +136,8 @@ class ContractHead:
         chosen |= {"difficulty": ("1", "2", "3"), "intent": tuple(intents), "reason": tuple(reasons)}
         self._levels = LevelMap(len(chosen["tier"]), tiers, calibration)
         self._values = chosen
+        self._temperatures = {name: calibration.temperature(name) for name in chosen}
+        self._retrieval_threshold = calibration.threshold("needs_retrieval")
         self._places: dict[str, slice] = {}
         gather: list[tuple[int, int]] = []
         for name, values in chosen.items():
@@ -141,14 +151,13 @@ class ContractHead:
         """One softmax per field. Raises ``ValueError`` where a logit is not finite."""
         if not math.isfinite(sum(logits)):
             raise ValueError("logits are not finite numbers")
-        retrieval = self._softmax("needs_retrieval", logits)[0]
         return Reading(
             tiers=self._levels(self._softmax("tier", logits)),
             labels=Labels(
-                difficulty=DIFFICULTIES[self._likeliest("difficulty", logits)],
-                intent=self._values["intent"][self._likeliest("intent", logits)],
-                needs_retrieval=retrieval >= self.calibration.threshold("needs_retrieval"),
-                reason=self._values["reason"][self._likeliest("reason", logits)],
+                DIFFICULTIES[self._likeliest("difficulty", logits)],
+                self._values["intent"][self._likeliest("intent", logits)],
+                self._softmax("needs_retrieval", logits)[0] >= self._retrieval_threshold,
+                self._values["reason"][self._likeliest("reason", logits)],
             ),
             fields=FieldProbabilities(
                 lambda name: dict(zip(self._values[name], self._softmax(name, logits), strict=True))
@@ -157,7 +166,7 @@ class ContractHead:
         )
 
     def _softmax(self, name: str, logits: Sequence[float]) -> list[float]:
-        return softmax(logits[self._places[name]], self.calibration.temperature(name))
+        return softmax(logits[self._places[name]], self._temperatures[name])
 
     def _likeliest(self, name: str, logits: Sequence[float]) -> int:
         part = logits[self._places[name]]

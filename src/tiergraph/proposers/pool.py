@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from tiergraph.errors import DecisionTimeoutError, ProposerError
@@ -20,7 +19,7 @@ class Pool(Generic[T]):
 
     Args:
         close: Frees a worker; called once for each, after its last use.
-        closed: Called once, after the last worker was freed and the last `open` block ended.
+        closed: Called once, after the last worker was freed and the last `hold` ended.
     """
 
     def __init__(self, workers: Sequence[T], *, close: Callable[[T], None], closed: Callable[[], None]) -> None:
@@ -30,9 +29,8 @@ class Pool(Generic[T]):
         self._shut = False
         self._changed = threading.Condition(threading.Lock())
 
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """What the workers share is not freed while the block runs.
+    def hold(self) -> None:
+        """What the workers share is not freed until `release`, which follows every `hold` that returns.
 
         Raises:
             ProposerError: The pool is closed.
@@ -41,10 +39,10 @@ class Pool(Generic[T]):
             if self._shut:
                 raise ProposerError(CLOSED)
             self._alive += 1
-        try:
-            yield
-        finally:
-            self._gone(1)
+
+    def release(self) -> None:
+        """Ends a `hold`."""
+        self._gone(1)
 
     def take(self, deadline: float) -> T:
         """A worker, to be given back with `give_back`.

@@ -23,12 +23,19 @@ class FlagScores(NamedTuple):
     def highest(self, other: FlagScores) -> FlagScores:
         return FlagScores(max(self.contains_pii, other.contains_pii), max(self.is_legal, other.is_legal))
 
-    def raised(self, calibration: Calibration) -> Flags:
-        """The flags that reach their thresholds."""
-        return Flags(
-            contains_pii=self.contains_pii >= calibration.threshold("contains_pii"),
-            is_legal=self.is_legal >= calibration.threshold("is_legal"),
-        )
+
+class Thresholds:
+    """Raises the flags whose probabilities reach their thresholds."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._contains_pii = calibration.threshold("contains_pii")
+        self._is_legal = calibration.threshold("is_legal")
+
+    def __call__(self, scores: FlagScores) -> Flags:
+        return _FLAGS[scores[0] >= self._contains_pii, scores[1] >= self._is_legal]
+
+
+_FLAGS = {(pii, legal): Flags(contains_pii=pii, is_legal=legal) for pii in (False, True) for legal in (False, True)}
 
 
 class Labels(NamedTuple):
@@ -140,8 +147,8 @@ class Head(Protocol):
         """Request tokens at most, > 0."""
 
     @property
-    def calibration(self) -> Calibration:
-        """Thresholds of the flags."""
+    def raise_flags(self) -> Thresholds:
+        """From the scores of flags to those that are raised."""
 
     def read(self, logits: Sequence[float]) -> Reading:
         """Understand the logits that ``tail.gather`` names.

@@ -24,19 +24,11 @@ class Cut(NamedTuple):
     tail: str
 
 
-def clean(text: str) -> str:
-    """``text`` as every tokeniser takes it: NUL becomes a space, a lone surrogate ``?``. Never fails."""
-    if "\0" in text:
-        text = text.replace("\0", " ")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-8", "replace").decode()
-    return text
-
-
 def cut(text: str, *, window: int, windows: int) -> Cut:
-    """``text`` whole where it may fit into ``windows`` windows of ``window`` tokens, else its head and tail."""
+    """``text`` whole where it may fit into ``windows`` windows of ``window`` tokens, else its head and tail.
+
+    Text of any kind, since tokenising replaces what no tokeniser takes.
+    """
     limit = window * max(windows, 1) * CHARACTERS_PER_TOKEN
     if len(text) <= limit:
         return Cut(text, "")
