@@ -868,6 +868,13 @@ asyncio.run(proposer.apropose("a", narrow=lambda flags: ALL, deadline=time.monot
     assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)
 
 
+def test_contexts_share_the_cores_and_a_small_model_gets_one_thread(embedded, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(12), raising=False)
+    assert embedded.model.threads(1) == 1
+    monkeypatch.setattr(embedded.model, "parameters", 500_000_000)
+    assert [embedded.model.threads(contexts) for contexts in (1, 2, 5, 64)] == [8, 6, 2, 1]
+
+
 def test_a_proposer_is_not_pickled(embedded):
     import pickle
 

@@ -183,7 +183,7 @@ class LlamaCppProposer:
     @property
     def threads(self) -> int:
         """Threads of llama.cpp per decision."""
-        return self._config.threads or self._model.threads()
+        return self._config.threads or self._model.threads(self._config.contexts)
 
     def tokenise(self, text: str) -> list[int]:
         """Request tokens of a text, not cut to the window."""

@@ -34,7 +34,7 @@ def make_slots(model: NativeModel, head: Head, config: RouterModelConfig, watch:
     Raises:
         ModelError: llama.cpp cannot make one; those made before are freed.
     """
-    threads = config.threads or model.threads()
+    threads = config.threads or model.threads(config.contexts)
     slots: list[Slot] = []
     try:
         for _ in range(config.contexts):

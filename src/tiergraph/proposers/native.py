@@ -236,12 +236,15 @@ class NativeModel:
         """Whether no text can yield this token."""
         return bool(llama_cpp.llama_vocab_is_control(self._vocabulary, token))
 
-    def threads(self) -> int:
-        """Threads that a decode of this model is worth on this machine."""
+    def threads(self, contexts: int) -> int:
+        """Threads that a decode of this model is worth on this machine, where ``contexts`` decode at the same time.
+
+        llama.cpp's threads wait for each other by spinning: with more of them than cores a decode of 20 ms took 400.
+        """
         if self.parameters < SMALL_MODEL:
             return 1
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(cores, 8)
+        return max(1, min(cores // contexts, 8))
 
     def free(self) -> None:
         """Twice is harmless."""

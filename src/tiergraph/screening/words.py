@@ -122,8 +122,9 @@ _HUMAN = (
     phrase(
         "human_request",
         "person human humans agent rep someone somebody anyone anybody colleague colleagues team staff employee",
-        r"(?:be|get|being) (?:put through|passed on|passed|handed over|handed|transferred|connected|forwarded|redirected)"
-        r" (?:over )?(?:to|with) (?:one of |any of )?(?:an? |the |your |some )?(?:\w+ ){0,2}(?:person|humans?|agents?|rep"
+        r"(?:be|get|being) (?:put through|passed on|passed|handed over|handed|transferred|connected|forwarded"
+        r"|redirected) (?:over )?(?:to|with) (?:one of |any of )?(?:an? |the |your |some )?(?:\w+ ){0,2}(?:person"
+        r"|humans?|agents?|rep"
         r"|someone|somebody|anyone|anybody|colleagues?|team|staff|employees?)\b|(?:hand|pass|put|transfer|connect) me"
         r" (?:\w+ )?(?:to|with) (?:one of )?(?:an? |your |the )(?:\w+ )?(?:person|human|agent|rep|colleagues?"
         r"|employees?|member of (?:your )?staff)",
@@ -142,8 +143,9 @@ _HUMAN = (
     phrase(
         "human_request",
         "assistant bot chatbot robot machine ai",
-        r"(?:person|human|someone|somebody|staff|employee|colleague|team)(?: (?!than\b|of\b)\w+){0,6} (?:rather than|instead of"
-        r"|and not|not) (?:the|an?|this|your|some) (?:\w+ )?(?:assistant|chat ?bot|bot|robot|machine|ai)",
+        r"(?:person|human|someone|somebody|staff|employee|colleague|team)(?: (?!than\b|of\b)\w+){0,6}"
+        r" (?:rather than|instead of|and not|not) (?:the|an?|this|your|some) (?:\w+ )?(?:assistant|chat ?bot|bot|robot"
+        r"|machine|ai)",
     ),
     phrase(
         "human_request",
@@ -287,8 +289,8 @@ _SAFETY = (
     phrase(
         "safety:hazard",
         "fluid acid chemical chemicals bleach cleaner electrolyte lye",
-        r"(?:fluid|acid|chemicals?|bleach|cleaner|electrolyte|lye)(?: (?!not\b)\w+){0,10} (?:in|on|into|over|onto) (?:my"
-        r"|his|her|their|our) (?:\w+ )?(?:eyes?|skin|hands?|face|mouth|arms?|legs?)",
+        r"(?:fluid|acid|chemicals?|bleach|cleaner|electrolyte|lye)(?: (?!not\b)\w+){0,10} (?:in|on|into|over|onto)"
+        r" (?:my|his|her|their|our) (?:\w+ )?(?:eyes?|skin|hands?|face|mouth|arms?|legs?)",
     ),
     phrase(
         "safety:violence",

@@ -75,8 +75,7 @@ def calibrate(rows: Sequence[Row], logits: Logits) -> dict[str, Any]:
             truth = targets[:, 0] > 0.5
             ordinary = numpy.array([rows[i].source in ORDINARY for i in at], dtype=bool)
             probability = softmax(logits[name][at] / temperature)[:, 0]
-            groups = [rows[i].group or f"{rows[i].source}:{i}" for i in at]
-            found[name]["threshold"] = fit_threshold(probability, truth, ordinary, groups)
+            found[name]["threshold"] = fit_threshold(probability, truth, ordinary)
     at, reached, _ = recorded(rows)
     level = LevelMap()
     if at:
