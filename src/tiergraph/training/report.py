@@ -19,11 +19,13 @@ from tiergraph.training.extras import require
 from tiergraph.training.fields import FIELDS, FLAGS, TIER_SLOTS
 from tiergraph.training.labels import Row
 
-ORDINARY = ("clinc150", "banking77", "nlu_evaluation_hwu", "snips_2017", "templates")
-"""Sources of everyday text, on which a flag should stay silent."""
+ORDINARY = ("clinc150", "banking77", "nlu_evaluation_hwu", "templates")
+"""Sources of everyday text, on which a flag should stay silent (music commands full of artists' names apart)."""
 
 THRESHOLDS = ("contains_pii", "is_legal")
 """Flags that the policy acts on, and that carry a threshold."""
+
+_OF_ONE_TEMPLATE = 5
 
 Logits = Mapping[str, Any]
 """Field name to numpy (rows, values)."""
@@ -73,7 +75,7 @@ def calibrate(rows: Sequence[Row], logits: Logits) -> dict[str, Any]:
         found[name] = {"temperature": temperature}
         if name in THRESHOLDS:
             truth = targets[:, 0] > 0.5
-            ordinary = numpy.array([rows[i].source in ORDINARY for i in at], dtype=bool)
+            ordinary = numpy.array(_everyday(rows, at), dtype=bool)
             probability = softmax(logits[name][at] / temperature)[:, 0]
             found[name]["threshold"] = fit_threshold(probability, truth, ordinary)
     at, reached, _ = recorded(rows)
@@ -102,17 +104,30 @@ def evaluate(rows: Sequence[Row], logits: Logits, calibration: Mapping[str, Any]
         if name in FLAGS:
             figures[name]["auc"] = _round(auc(warm[:, 0], truth == 0))
         if name in THRESHOLDS:
-            sources = [rows[i].source for i in at]
-            figures[name].update(_flag(warm[:, 0], truth == 0, sources, calibration[name]["threshold"]))
+            threshold = calibration[name]["threshold"]
+            figures[name].update(_flag(rows, at, warm[:, 0], truth == 0, threshold))
     if any(row.outcomes for row in rows) and "tier" in figures:
         figures["tier"].update(_tier(rows, logits["tier"], calibration))
     return figures
 
 
-def _flag(probability: Any, truth: Any, sources: Sequence[str], threshold: float) -> dict[str, Any]:
+def _everyday(rows: Sequence[Row], at: Sequence[int]) -> list[bool]:
+    """Which rows are everyday text; of one template a few at most, or a single odd one would set the threshold."""
+    seen: dict[str, int] = {}
+    found = []
+    for i in at:
+        group = rows[i].group
+        seen[group] = seen.get(group, 0) + 1
+        found.append(rows[i].source in ORDINARY and (not group or seen[group] <= _OF_ONE_TEMPLATE))
+    return found
+
+
+def _flag(
+    rows: Sequence[Row], at: Sequence[int], probability: Any, truth: Any, threshold: float
+) -> dict[str, Any]:
     numpy = require("numpy")
-    raised, names = probability >= threshold, numpy.array(sources)
-    ordinary = numpy.isin(names, ORDINARY) & ~truth
+    raised, names = probability >= threshold, numpy.array([rows[i].source for i in at])
+    ordinary = numpy.array(_everyday(rows, at), dtype=bool) & ~truth
     return {
         "threshold": threshold,
         "recall": _round(raised[truth].mean()) if truth.any() else None,
