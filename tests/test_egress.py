@@ -203,7 +203,9 @@ def test_an_attached_picture_does_not_travel_beside_redacted_text():
 
 def test_a_value_that_only_one_part_gives_away_is_replaced_in_every_part():
     config = make_config([("small", "on_prem"), ("cloud", "external")], policy={"pii": "redact"})
-    bench = Bench(config, proposer=ScriptedProposer(config.ladder, tier="cloud"), judge=ScriptedJudge(location="external"))
+    bench = Bench(
+        config, proposer=ScriptedProposer(config.ladder, tier="cloud"), judge=ScriptedJudge(location="external")
+    )
     bench.ask("is 533380006 right?", documents=["My passport number is 533380006."])
     assert bench.asked == ["cloud"]
     assert "533380006" not in bench.chats["cloud"].sent

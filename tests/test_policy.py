@@ -23,7 +23,9 @@ def ladder_of(*locations: str, names: tuple[str, ...] = NAMES, **changes: object
     )
 
 
-ladders = st.lists(st.sampled_from(["on_prem", "external"]), min_size=2, max_size=6).map(lambda places: ladder_of(*places))
+ladders = st.lists(st.sampled_from(["on_prem", "external"]), min_size=2, max_size=6).map(
+    lambda places: ladder_of(*places)
+)
 
 
 @st.composite

@@ -154,7 +154,8 @@ PERSON = [
     "stop this bot, give me a person", "I hate talking to bots, I want a real person",
     "transfer me to customer service",
     "put me through to someone", "could I be put through to one of your colleagues", "please hand me over to a person",
-    "can sombody please talk to me", "no. agent. please", "I want a member of staff to read this rather than the assistant",
+    "can sombody please talk to me", "no. agent. please",
+    "I want a member of staff to read this rather than the assistant",
     "I need to speak to your manager", "I need a human being", "a human, not a bot",
     "are there any humans I can talk to", "escalate this to a supervisor", "request a callback",
     "I don't want to talk to a robot, get me a human", "I would like to speak to someone about my order",
@@ -165,7 +166,8 @@ PERSON = [
 ]  # fmt: skip
 
 NO_PERSON = [
-    "are these made for human ears?", "the agent. orange. film", "was I charged by a person or a bank rather than by you?",
+    "are these made for human ears?", "the agent. orange. film",
+    "was I charged by a person or a bank rather than by you?",
     "can someone hand the parcel to my neighbour", "my colleague was transferred to your Leeds team last year",
     "do humans pack the parcels?", "where is the human resources form?",
     "real estate agent advice", "write a python agent", "call me a taxi", "can you call me Bob", "my call dropped",

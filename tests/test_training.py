@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import random
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tiergraph.training.augment import augment, document
 from tiergraph.training.labels import Row
 from tiergraph.training.supplements import supplements
 
-MODELS = Path(__file__).parents[1] / "src" / "tiergraph" / "models"
+MODELS = Path(str(files("tiergraph.models")))  # the checkout's or the installed wheel's
 MAX_BYTES = 12_000_000
 
 needs_torch = pytest.mark.skipif(
@@ -91,9 +92,7 @@ def test_a_request_that_asks_for_a_tier_keeps_its_labels() -> None:
 
 
 def test_a_document_is_personal_when_one_part_is() -> None:
-    parts = [
-        Row(text="a", source="x", labels=labels.label(pii=flag, legal=False)) for flag in (False, True, False)
-    ]
+    parts = [Row(text="a", source="x", labels=labels.label(pii=flag, legal=False)) for flag in (False, True, False)]
     joined = document(parts, random.Random(0))
     assert joined.labels["contains_pii"][0] > 0.9
     assert joined.labels["is_legal"][0] < 0.1
@@ -142,15 +141,13 @@ def test_tier_probabilities_sum_to_one_and_follow_the_level_map() -> None:
             found = calibration.tier_probabilities(slots, level, ladder)
             assert abs(sum(found) - 1.0) < 1e-9
             assert min(found) >= -1e-12
-    assert calibration.tier_probabilities(
-        slots, calibration.LevelMap(), [1 / 3, 2 / 3, 1.0]
-    ) == pytest.approx([0.7, 0.2, 0.1])
+    assert calibration.tier_probabilities(slots, calibration.LevelMap(), [1 / 3, 2 / 3, 1.0]) == pytest.approx(
+        [0.7, 0.2, 0.1]
+    )
 
 
 def test_pool_adjacent_violators_is_monotone() -> None:
-    assert calibration.pool_adjacent([0.1, 0.3, 0.2, 0.6], [1, 1, 1, 1]) == pytest.approx(
-        [0.1, 0.25, 0.25, 0.6]
-    )
+    assert calibration.pool_adjacent([0.1, 0.3, 0.2, 0.6], [1, 1, 1, 1]) == pytest.approx([0.1, 0.25, 0.25, 0.6])
 
 
 def test_no_data_set_in_a_folder_is_an_error(tmp_path: Path) -> None:
@@ -168,9 +165,7 @@ def test_the_shipped_manifest_is_of_the_shipped_model() -> None:
     assert hashlib.sha256(model.read_bytes()).hexdigest() == manifest["gguf_sha256"]
     written = gguf.GGUFReader(str(model)).get_field("tiergraph.contract").contents()
     assert json.loads(written) == manifest["contract"]
-    assert {name: tuple(values) for name, values in manifest["contract"]["fields"].items()} == dict(
-        fields.FIELDS
-    )
+    assert {name: tuple(values) for name, values in manifest["contract"]["fields"].items()} == dict(fields.FIELDS)
 
 
 def test_nothing_excluded_is_in_the_shipped_weights() -> None:
@@ -235,9 +230,7 @@ def test_an_interrupted_training_goes_on_where_it_stood(tmp_path: Path) -> None:
     assert run(3).steps == 3
 
 
-def test_training_without_its_packages_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_training_without_its_packages_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from tiergraph.training import train_router
 
     def absent(name: str) -> None:

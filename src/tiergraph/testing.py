@@ -58,7 +58,7 @@ class ScriptedProposer:
     def propose(self, text: str, *, narrow: Narrow, deadline: float, windows: int) -> Proposed:
         self.asked.append(text)
         if self.fails is not None:
-            raise self.fails
+            raise self.fails.with_traceback(None)  # raised again and again, it would gather frames
         flags = self.flag(text)
         allowed = tuple(narrow(flags))
         proposal = None
@@ -91,7 +91,7 @@ class ScriptedProposer:
     def read_flags(self, text: str, *, deadline: float, windows: int) -> FlagReading:
         self.read.append(text)
         if self.fails is not None:
-            raise self.fails
+            raise self.fails.with_traceback(None)  # raised again and again, it would gather frames
         return FlagReading(flags=self.flag(text), windows=1, complete=windows > 0)
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class ScriptedChat(BaseChatModel):
             reply = self.replies[min(len(self.history), len(self.replies) - 1)]
             self.history.append(list(messages))
         if isinstance(reply, Exception):
-            raise reply
+            raise reply.with_traceback(None)  # raised again and again, it would gather frames
         said = reply(messages) if callable(reply) and not isinstance(reply, BaseMessage) else reply
         message = AIMessage(said) if isinstance(said, str) else said
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -160,7 +160,7 @@ class ScriptedJudge:
         entry = self.verdicts[min(len(self.seen), len(self.verdicts) - 1)]
         self.seen.append((question, draft, list(documents)))
         if isinstance(entry, Exception):
-            raise entry
+            raise entry.with_traceback(None)  # raised again and again, it would gather frames
         if isinstance(entry, Verdict):
             return entry
         reason: Reason = "supported" if entry else "unsupported_claims"
@@ -182,5 +182,5 @@ class ScriptedRetriever:
     def search(self, query: str) -> list[Any]:
         self.queries.append(query)
         if self.fails is not None:
-            raise self.fails
+            raise self.fails.with_traceback(None)  # raised again and again, it would gather frames
         return list(self.documents)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import presidio_analyzer.predefined_recognizers as predefined
@@ -49,10 +50,8 @@ class Recognisers:
 
     def __init__(self, entities: Iterable[str]) -> None:
         silence()
-        # an empty list of URLs leaves the snapshot inside the package: nothing is fetched, nothing is cached on disk
-        self._suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+        self._suffixes = _suffix_list()
         self._by_entity = {entity: self._build(entity) for entity in entities if entity not in JUDGED_HERE}
-        self._suffixes("warm.example.com")
         for entity in self._by_entity:
             self.matches(entity, "0")
 
@@ -90,6 +89,15 @@ class Recognisers:
     def mailbox(self, address: str) -> bool:
         """Whether the part after the ``@`` is a name under a public suffix."""
         return _public(self._suffixes, address)
+
+
+@lru_cache(maxsize=1)
+def _suffix_list() -> tldextract.TLDExtract:
+    """One for the process: it holds some megabytes."""
+    # an empty list of URLs leaves the snapshot inside the package: nothing is fetched, nothing is cached on disk
+    suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    suffixes("warm.example.com")
+    return suffixes
 
 
 def _public(suffixes: tldextract.TLDExtract, address: str) -> bool:

@@ -62,11 +62,7 @@ def augment(row: Row, draw: random.Random, rate: float = 1.0) -> Row:
         if personal:
             known["contains_pii"] = label(pii=True)["contains_pii"]
     if draw.random() < 0.06 * rate:
-        text = (
-            expand(f"{{hi}} {_plain(text)}[| thanks| please| thank you!]", SLOTS, draw)
-            if _simple(text)
-            else text
-        )
+        text = expand(f"{{hi}} {_plain(text)}[| thanks| please| thank you!]", SLOTS, draw) if _simple(text) else text
     if draw.random() < 0.03 * rate:
         text = (
             f"{expand('{ramble}', SLOTS, draw)} {text}"

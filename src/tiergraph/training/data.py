@@ -61,9 +61,7 @@ def _row(values: Any) -> Row:
     unknown = sorted(set(values) - {"text", *FIELDS})
     if unknown:
         raise ValueError(f"Unknown keys {unknown}. Allowed: {['text', *FIELDS]}")
-    known = {
-        name: _soft(name, value) for name, value in values.items() if name != "text" and value is not None
-    }
+    known = {name: _soft(name, value) for name, value in values.items() if name != "text" and value is not None}
     if not known:
         raise ValueError("no label: give at least one field")
     return Row(text=text, source="rows", labels=known)

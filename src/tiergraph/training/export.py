@@ -77,9 +77,7 @@ def tensors(network: Any) -> dict[str, Any]:
             named[f"{target}{part}.weight"] = state[f"{source}{part}.weight"]
         for part, rows in zip("qkv", numpy.split(state[f"{source}attn_qkv.weight"], 3), strict=True):
             named[f"{target}attn_{part}.weight"] = rows
-        for part, rows in zip(
-            ("gate", "up"), numpy.split(state[f"{source}ffn_gate_up.weight"], 2), strict=True
-        ):
+        for part, rows in zip(("gate", "up"), numpy.split(state[f"{source}ffn_gate_up.weight"], 2), strict=True):
             named[f"{target}ffn_{part}.weight"] = rows
     return {key: numpy.ascontiguousarray(value) for key, value in named.items()}
 

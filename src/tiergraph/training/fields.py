@@ -104,8 +104,7 @@ def contract(first_id: int) -> Contract:
         "bos": ids[BOS],
         "decide": ids[DECIDE],
         "fields": {
-            field: {value: ids[value_token(field, value)] for value in names}
-            for field, names in FIELDS.items()
+            field: {value: ids[value_token(field, value)] for value in names} for field, names in FIELDS.items()
         },
         "probes": [ids[f"<probe:{i}>"] for i in range(PROBES)],
         "max_request_tokens": MAX_REQUEST_TOKENS,

@@ -85,9 +85,7 @@ def label(
         known["difficulty"] = soft("difficulty", str(difficulty), 0.85)
     for name, flag in (("needs_retrieval", retrieval), ("contains_pii", pii), ("is_legal", legal)):
         if flag is not None:
-            known[name] = soft(
-                name, "true" if flag else "false", 0.95 if name == "needs_retrieval" else 0.985
-            )
+            known[name] = soft(name, "true" if flag else "false", 0.95 if name == "needs_retrieval" else 0.985)
     return known
 
 

@@ -350,9 +350,7 @@ _LAST = (
 _LAST_NAMES = [
     name
     for part in _LAST.split("|")
-    for name in (
-        [part] if part.startswith(("van ", "de ", "dos ", "Ben ", "St.", "Le ", "El-")) else part.split()
-    )
+    for name in ([part] if part.startswith(("van ", "de ", "dos ", "Ben ", "St.", "Le ", "El-")) else part.split())
 ]
 
 _STREETS_EN = [
@@ -671,7 +669,9 @@ def address(draw: random.Random) -> str:
     if choice < 0.81:
         return f"{draw.choice(_STREETS_IT)} {number}{draw.choice(['', f', {digits(draw, 5)} {city}'])}"
     if choice < 0.87:
-        return f"{draw.choice(_STREETS_NL)} {number}{draw.choice(['', f', {digits(draw, 4)} {_letters(draw, 2)} {city}'])}"
+        return (
+            f"{draw.choice(_STREETS_NL)} {number}{draw.choice(['', f', {digits(draw, 4)} {_letters(draw, 2)} {city}'])}"
+        )
     if choice < 0.94:
         return f"{draw.choice(_STREETS_X)} {number}{draw.choice(['', f', {city}', f', {digits(draw, 2)}-{digits(draw, 3)} {city}'])}"
     if choice < 0.97:
@@ -684,9 +684,7 @@ def _letters(draw: random.Random, count: int) -> str:
 
 
 def _postcode(draw: random.Random) -> str:
-    return (
-        f"{_letters(draw, draw.randint(1, 2))}{draw.randint(1, 20)} {draw.randint(1, 9)}{_letters(draw, 2)}"
-    )
+    return f"{_letters(draw, draw.randint(1, 2))}{draw.randint(1, 20)} {draw.randint(1, 9)}{_letters(draw, 2)}"
 
 
 def email(draw: random.Random) -> str:

@@ -122,9 +122,7 @@ def _everyday(rows: Sequence[Row], at: Sequence[int]) -> list[bool]:
     return found
 
 
-def _flag(
-    rows: Sequence[Row], at: Sequence[int], probability: Any, truth: Any, threshold: float
-) -> dict[str, Any]:
+def _flag(rows: Sequence[Row], at: Sequence[int], probability: Any, truth: Any, threshold: float) -> dict[str, Any]:
     numpy = require("numpy")
     raised, names = probability >= threshold, numpy.array([rows[i].source for i in at])
     ordinary = numpy.array(_everyday(rows, at), dtype=bool) & ~truth
@@ -152,9 +150,7 @@ def _tier(rows: Sequence[Row], logits: Any, calibration: Mapping[str, Any]) -> d
     cumulated = slots[at].cumsum(axis=1)[:, :-1]
     mapped = numpy.vectorize(level)(cumulated)
     figures: dict[str, Any] = {
-        "level_ece_before": _round(
-            expected_calibration_error(cumulated.reshape(-1), reached[:, :-1].reshape(-1))
-        ),
+        "level_ece_before": _round(expected_calibration_error(cumulated.reshape(-1), reached[:, :-1].reshape(-1))),
         "level_ece": _round(expected_calibration_error(mapped.reshape(-1), reached[:, :-1].reshape(-1))),
     }
     for family, members in families.items():
@@ -178,10 +174,7 @@ def _ends(rows: Sequence[Row], members: Sequence[int]) -> tuple[Any, Any]:
     for group in (groups[0], groups[-1]):
         ends.append(
             numpy.array(
-                [
-                    numpy.mean([rows[i].outcomes[m] for m in group if m in rows[i].outcomes] or [0.0])
-                    for i in members
-                ]
+                [numpy.mean([rows[i].outcomes[m] for m in group if m in rows[i].outcomes] or [0.0]) for i in members]
             )
         )
     return ends[0], ends[1]

@@ -112,9 +112,7 @@ def train_router(
     vocab = prepare_vocabulary(corpus, vocabulary, work, seed)
     plan = Plan(minutes=minutes, steps=steps, seed=seed, threads=threads, work=work, quiet=quiet)
     train_rows = corpus.parts["train"]
-    outcome = loop.train(
-        passes(corpus), vocab, shape_for(vocab, layers, width), plan, loop.columns(train_rows)
-    )
+    outcome = loop.train(passes(corpus), vocab, shape_for(vocab, layers, width), plan, loop.columns(train_rows))
     say("calibrating and evaluating")
     network = outcome.network
     sample = random.Random(seed).sample(train_rows, min(_PROBED, len(train_rows)))
@@ -187,9 +185,7 @@ def _used(corpus: Corpus) -> list[dict[str, Any]]:
     return [
         {"name": name, "licence": licence, "rows": count, "used_for": used_for}
         for name, count in counts.items()
-        for licence, used_for in [
-            known.get(name, ("the user's own", "the fields given") if name == "rows" else own)
-        ]
+        for licence, used_for in [known.get(name, ("the user's own", "the fields given") if name == "rows" else own)]
     ]
 
 

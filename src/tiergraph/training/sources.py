@@ -64,9 +64,7 @@ def available(data: Path) -> list[Source]:
     """
     found = [source for source in SOURCES if _has(source, data)]
     if not found:
-        raise FileNotFoundError(
-            f"No known data set in {str(data)!r}. Known: {[source.name for source in SOURCES]}"
-        )
+        raise FileNotFoundError(f"No known data set in {str(data)!r}. Known: {[source.name for source in SOURCES]}")
     return found
 
 
@@ -140,9 +138,7 @@ _ROUTER_TASKS: Mapping[str, dict[str, Soft]] = {
     "human_eval": label(intent="coding", reason="code", difficulty=2, retrieval=False, **EVERYDAY),
     "gpqa": label(reason="specialist", difficulty=3, **EVERYDAY),
     "commongen": label(intent="writing", reason="long_form", difficulty=2, retrieval=False, **EVERYDAY),
-    "logicgrid": label(
-        intent="math_reasoning", reason="multi_step", difficulty=3, retrieval=False, **EVERYDAY
-    ),
+    "logicgrid": label(intent="math_reasoning", reason="multi_step", difficulty=3, retrieval=False, **EVERYDAY),
 }
 
 
@@ -228,23 +224,17 @@ _STRUCTURED = {
 def _presidio(data: Path) -> Iterator[Row]:
     for row in _jsonl(data / "presidio_pii" / "pii_by_template.jsonl.gz"):
         kinds = {span["entity_type"] for span in row["spans"]}
-        full_names = [
-            s for s in row["spans"] if s["entity_type"] == "PERSON" and " " in s["entity_value"].strip()
-        ]
+        full_names = [s for s in row["spans"] if s["entity_type"] == "PERSON" and " " in s["entity_value"].strip()]
         if kinds & _STRUCTURED or full_names:
             known = label(pii=True)
         elif "PERSON" in kinds:  # a lone first name: neither here nor there
             continue
         else:
             known = label(pii=False)
-        yield Row(
-            text=row["full_text"], source="presidio_pii", group=f"presidio:{row['template_id']}", labels=known
-        )
+        yield Row(text=row["full_text"], source="presidio_pii", group=f"presidio:{row['template_id']}", labels=known)
 
 
-def _corpus(
-    name: str, of: Callable[[dict[str, Any]], dict[str, Soft] | None]
-) -> Callable[[Path], Iterator[Row]]:
+def _corpus(name: str, of: Callable[[dict[str, Any]], dict[str, Soft] | None]) -> Callable[[Path], Iterator[Row]]:
     def read(data: Path) -> Iterator[Row]:
         for row in _jsonl(data / "corpus" / f"{name}.jsonl.gz"):
             known = of(row)
@@ -273,9 +263,7 @@ def _arena(row: dict[str, Any]) -> dict[str, Soft]:
     text = row["text"]
     kind = "coding" if _CODE.search(text) else "math_reasoning" if _MATH.search(text) else ""
     reason = {"coding": "code", "math_reasoning": "multi_step", "": ""}[kind]
-    return label(
-        intent=kind, reason=reason, tier="hard", difficulty=3, retrieval=False if kind else None, pii=False
-    )
+    return label(intent=kind, reason=reason, tier="hard", difficulty=3, retrieval=False if kind else None, pii=False)
 
 
 def _awesome(row: dict[str, Any]) -> dict[str, Soft]:
@@ -302,12 +290,8 @@ _LEGAL_WRITING = {
 
 def _writingbench(row: dict[str, Any]) -> dict[str, Soft]:
     domain = row["label"]["domain1"]
-    legal = (
-        True if row["label"]["domain2"] in _LEGAL_WRITING else None if domain == "Politics & Law" else False
-    )
-    return label(
-        intent="writing", reason="long_form", tier="hard", difficulty=3, retrieval=False, legal=legal
-    )
+    legal = True if row["label"]["domain2"] in _LEGAL_WRITING else None if domain == "Politics & Law" else False
+    return label(intent="writing", reason="long_form", tier="hard", difficulty=3, retrieval=False, legal=legal)
 
 
 def _mxeval(row: dict[str, Any]) -> dict[str, Soft]:
@@ -358,22 +342,14 @@ def _botframework(row: dict[str, Any]) -> dict[str, Soft] | None:
     if not skill:
         return None
     lookup = skill.startswith("poi_") or "Find" in row["label"]["intent"] or "Check" in row["label"]["intent"]
-    intent, reason = _SKILLS.get(
-        skill, ("data_query", "lookup") if lookup else ("device_action", "transaction")
-    )
+    intent, reason = _SKILLS.get(skill, ("data_query", "lookup") if lookup else ("device_action", "transaction"))
     pii = None if skill in {"email", "calendar"} else False
-    return label(
-        intent=intent, reason=reason, tier="trivial", difficulty=1, retrieval=False, pii=pii, legal=False
-    )
+    return label(intent=intent, reason=reason, tier="trivial", difficulty=1, retrieval=False, pii=pii, legal=False)
 
 
 _P3 = {
-    "common_gen": label(
-        intent="writing", reason="long_form", tier="howto", difficulty=1, retrieval=False, **EVERYDAY
-    ),
-    "": label(
-        intent="factual_question", reason="judgement", tier="howto", difficulty=2, retrieval=False, **EVERYDAY
-    ),
+    "common_gen": label(intent="writing", reason="long_form", tier="howto", difficulty=1, retrieval=False, **EVERYDAY),
+    "": label(intent="factual_question", reason="judgement", tier="howto", difficulty=2, retrieval=False, **EVERYDAY),
 }
 
 
@@ -423,9 +399,7 @@ def _begin(data: Path) -> Iterator[Row]:
             yield Row(text=text, source="begin", labels=known)
 
 
-_FACTOID = label(
-    intent="factual_question", reason="lookup", tier="easy", difficulty=1, retrieval=True, **EVERYDAY
-)
+_FACTOID = label(intent="factual_question", reason="lookup", tier="easy", difficulty=1, retrieval=True, **EVERYDAY)
 _TABLE = label(intent="data_query", reason="lookup", tier="howto", difficulty=1, retrieval=False, **EVERYDAY)
 _SHELL = label(intent="coding", reason="procedure", tier="howto", difficulty=1, **EVERYDAY)
 _SHOP = label(
@@ -434,16 +408,12 @@ _SHOP = label(
 _MIXED = label(tier="mid", difficulty=2, **EVERYDAY)
 
 SOURCES: tuple[Source, ...] = (
-    Source(
-        name="mmlu_pro", licence="Apache-2.0", used_for="tier, difficulty, intent", read=_mmlu_pro, share=0.9
-    ),
+    Source(name="mmlu_pro", licence="Apache-2.0", used_for="tier, difficulty, intent", read=_mmlu_pro, share=0.9),
     Source(name="llmrouter", licence="MIT", used_for="tier, difficulty, intent", read=_llmrouter, share=1.7),
     Source(name="gsm8k", licence="MIT", used_for="tier, intent", read=_gsm8k, share=0.5),
     Source(name="clinc150", licence="CC BY 3.0", used_for="intent, reason, flags", read=_clinc, share=1.3),
     Source(name="banking77", licence="CC BY 4.0", used_for="intent, reason, flags", read=_banking, share=1.0),
-    Source(
-        name="counsel_chat", licence="MIT", used_for="is_legal negatives, advice", read=_counsel, share=2.0
-    ),
+    Source(name="counsel_chat", licence="MIT", used_for="is_legal negatives, advice", read=_counsel, share=2.0),
     Source(name="legalbench", licence="CC BY 4.0 rows", used_for="is_legal", read=_legalbench, share=3.0),
     Source(name="presidio_pii", licence="MIT", used_for="contains_pii", read=_presidio, share=3.0),
     Source(
@@ -514,9 +484,7 @@ SOURCES: tuple[Source, ...] = (
         read=_corpus("simplequestions", _always(_FACTOID)),
         share=0.3,
     ),
-    Source(
-        name="snips_2017", licence="CC0-1.0", used_for="intent", read=_corpus("snips_2017", _snips), share=0.5
-    ),
+    Source(name="snips_2017", licence="CC0-1.0", used_for="intent", read=_corpus("snips_2017", _snips), share=0.5),
     Source(
         name="taskmaster_3_4_turns",
         licence="CC BY 4.0",

@@ -40,9 +40,7 @@ def _family(name: str, weight: float, known: Mapping[str, Soft], text: str) -> F
     return Family(name=name, weight=weight, labels=known, templates=lines)
 
 
-def rows(
-    families: Sequence[Family], slots: Slots, count: int, draw: random.Random, source: str
-) -> Iterator[Row]:
+def rows(families: Sequence[Family], slots: Slots, count: int, draw: random.Random, source: str) -> Iterator[Row]:
     """``count`` rows of ``families``; a row's group is its template."""
     picked = draw.choices(families, weights=[family.weight for family in families], k=count)
     for family in picked:
@@ -118,9 +116,7 @@ SLOTS: Slots = {
         "the member area",
     ],
     "order": lambda d: (
-        d.choice(["#", "no. ", "number ", ""])
-        + d.choice(["", "A", "PO-", "W", "ORD-"])
-        + digits(d, d.randint(4, 9))
+        d.choice(["#", "no. ", "number ", ""]) + d.choice(["", "A", "PO-", "W", "ORD-"]) + digits(d, d.randint(4, 9))
     ),
     "date": lambda d: d.choice(
         [
@@ -142,8 +138,7 @@ SLOTS: Slots = {
         ]
     ),
     "price": lambda d: (
-        d.choice(["$", "€", "£", "USD "])
-        + d.choice([str(d.randint(5, 900)), f"{d.randint(5, 300)}.{digits(d, 2)}"])
+        d.choice(["$", "€", "£", "USD "]) + d.choice([str(d.randint(5, 900)), f"{d.randint(5, 300)}.{digits(d, 2)}"])
     ),
     "n": lambda d: str(d.randint(2, 12)),
     "m": lambda d: str(d.randint(13, 97)),
@@ -408,9 +403,7 @@ _SUPPORT_EASY = label(tier="trivial", difficulty=1, retrieval=True, **EVERYDAY)
 def _support(
     intent: str, reason: str, tier: str = "trivial", difficulty: int = 1, retrieval: bool = True
 ) -> dict[str, Soft]:
-    return label(
-        intent=intent, reason=reason, tier=tier, difficulty=difficulty, retrieval=retrieval, **EVERYDAY
-    )
+    return label(intent=intent, reason=reason, tier=tier, difficulty=difficulty, retrieval=retrieval, **EVERYDAY)
 
 
 _CORES: Sequence[tuple[str, dict[str, Soft], str]] = (
@@ -546,9 +539,7 @@ _CLOSE = "[|Thanks.|Thank you so much!|Kind regards|Best wishes|Cheers|any help 
 def _support_families() -> Iterator[Family]:
     for name, known, text in _CORES:
         cores = [line.strip() for line in text.strip().splitlines() if line.strip()]
-        yield Family(
-            name=name, labels=known, templates=[f"{{hi}} {core}[?|.|]" for core in cores], weight=2.0
-        )
+        yield Family(name=name, labels=known, templates=[f"{{hi}} {core}[?|.|]" for core in cores], weight=2.0)
         long = [
             shape.format(core=core)
             for core in cores
@@ -622,9 +613,7 @@ FAMILIES: Sequence[Family] = (
     _family(
         "facts",
         1.2,
-        label(
-            intent="factual_question", reason="lookup", tier="easy", difficulty=1, retrieval=True, **EVERYDAY
-        ),
+        label(intent="factual_question", reason="lookup", tier="easy", difficulty=1, retrieval=True, **EVERYDAY),
         """
         what is the capital of {capital}
         [who|when|where] [invented|discovered] [the telephone|penicillin|paper|the zip]
@@ -760,9 +749,7 @@ FAMILIES: Sequence[Family] = (
     _family(
         "architecture",
         2.0,
-        label(
-            intent="coding", reason="multi_step", tier="hardest", difficulty=3, retrieval=False, **EVERYDAY
-        ),
+        label(intent="coding", reason="multi_step", tier="hardest", difficulty=3, retrieval=False, **EVERYDAY),
         """
         [design|architect] {system}[: data model, consistency, failure modes, capacity and cost|, with diagrams and trade-offs|, then defend it against three critics|]
         how would you [migrate|split] {system} [with zero downtime|across {n} regions|from a monolith], step by step, with rollback
@@ -822,9 +809,7 @@ FAMILIES: Sequence[Family] = (
     _family(
         "hard_data",
         1.0,
-        label(
-            intent="data_query", reason="multi_step", tier="code", difficulty=3, retrieval=False, **EVERYDAY
-        ),
+        label(intent="data_query", reason="multi_step", tier="code", difficulty=3, retrieval=False, **EVERYDAY),
         """
         write one SQL query with window functions that gives {n}-day retention per cohort, gaps filled, excluding users who changed plan
         join {n} tables with late-arriving events and compute a sessionised funnel per {topic} segment, and make it run in under a minute on {big} million rows

@@ -195,6 +195,4 @@ def rows(slots: Slots, count: int, draw: random.Random) -> Iterator[Row]:
                 f"templates_pii:plain:{index}",
                 False,
             )
-        yield Row(
-            text=text, source="templates_pii", group=group, labels=label(pii=pii, legal=False, tier="easy")
-        )
+        yield Row(text=text, source="templates_pii", group=group, labels=label(pii=pii, legal=False, tier="easy"))

@@ -13,9 +13,7 @@ from tiergraph.training.labels import EVERYDAY, label
 from tiergraph.training.personal import first
 from tiergraph.training.templates import Family, _family
 
-_MATH = label(
-    intent="math_reasoning", reason="multi_step", tier="hardest", difficulty=3, retrieval=False, **EVERYDAY
-)
+_MATH = label(intent="math_reasoning", reason="multi_step", tier="hardest", difficulty=3, retrieval=False, **EVERYDAY)
 
 _SLOTS: Slots = {
     "who": lambda draw: first(draw),
@@ -628,15 +626,11 @@ _ASKS = {
         "how do I [pair|clean|reset|mount|turn on] the {device} [again|]\nwhere do I find the manual for the {item}\nwhat does the light on the {device} mean\nmy {device} does nothing at all, what now",
     ),
     "ask_delivery": (
-        label(
-            intent="order_delivery", reason="lookup", tier="trivial", difficulty=1, retrieval=True, **EVERYDAY
-        ),
+        label(intent="order_delivery", reason="lookup", tier="trivial", difficulty=1, retrieval=True, **EVERYDAY),
         "when will the [parcel|package|{item}] come [again|]\nwhere is my [order|parcel|{item}]\ncan it be left with a neighbour\nis there a tracking link",
     ),
     "ask_return": (
-        label(
-            intent="return_refund", reason="lookup", tier="trivial", difficulty=1, retrieval=True, **EVERYDAY
-        ),
+        label(intent="return_refund", reason="lookup", tier="trivial", difficulty=1, retrieval=True, **EVERYDAY),
         "can I still send the {item} back\nwhen do I get the {price} back\ncan I swap it for a bigger one\nhow long do I have to return it",
     ),
     "ask_account": (

@@ -162,9 +162,7 @@ def _losses(
         start = vocabulary.contract["probes"][0] - first
         losses.update(_auxiliary(torch, network.auxiliary(controls[:, start : start + PROBES]), rows, column))
     inside = torch.arange(longest - 1)[None] < (lengths - 2)[:, None]
-    chosen = (inside & (torch.rand(inside.shape, generator=generator) < _LANGUAGE_SHARE)).nonzero(
-        as_tuple=True
-    )
+    chosen = (inside & (torch.rand(inside.shape, generator=generator) < _LANGUAGE_SHARE)).nonzero(as_tuple=True)
     if len(chosen[0]):
         logits = functional.linear(hidden[:, :-1][chosen], weight[:first]).float()
         losses["language"] = _LANGUAGE_WEIGHT * functional.cross_entropy(logits, padded[:, 1:][chosen])
@@ -178,15 +176,11 @@ def _auxiliary(torch: Any, logits: Any, rows: Sequence[Row], column: Mapping[str
     at = [(i, column[k], v) for i, row in enumerate(rows) for k, v in row.outcomes.items() if k in column]
     if at:
         index, models, values = zip(*at, strict=True)
-        loss = functional.binary_cross_entropy_with_logits(
-            logits[list(index), list(models)], torch.tensor(values)
-        )
+        loss = functional.binary_cross_entropy_with_logits(logits[list(index), list(models)], torch.tensor(values))
         share = len(set(index)) / len(rows)
         losses["outcomes"] = _OUTCOME_WEIGHT * share * loss
     sources = [k for k in column if k.startswith("source:")]
-    known = [
-        (i, column[f"source:{row.source}"]) for i, row in enumerate(rows) if f"source:{row.source}" in column
-    ]
+    known = [(i, column[f"source:{row.source}"]) for i, row in enumerate(rows) if f"source:{row.source}" in column]
     if sources and known:
         start = column[sources[0]]
         target = torch.tensor([c - start for _, c in known])
@@ -345,17 +339,13 @@ def _save(
     partial.replace(plan.work / "checkpoint.pt")
 
 
-def _resume(
-    torch: Any, network: Any, optimiser: Any, clock: _Clock, plan: Plan
-) -> tuple[int, tuple[int, int], int]:
+def _resume(torch: Any, network: Any, optimiser: Any, clock: _Clock, plan: Plan) -> tuple[int, tuple[int, int], int]:
     path = plan.work / "checkpoint.pt" if plan.work else None
     if path is None or not path.exists():
         return 0, (0, 0), 0
     state = torch.load(path, weights_only=True)
     if state["shape"] != network.shape.as_dict():
-        raise ValueError(
-            f"{str(path)!r} holds a network of another shape; remove it or choose another work folder"
-        )
+        raise ValueError(f"{str(path)!r} holds a network of another shape; remove it or choose another work folder")
     network.load_state_dict(state["network"])
     optimiser.load_state_dict(state["optimiser"])
     clock.resume(state["seconds"])
