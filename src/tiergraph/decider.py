@@ -15,7 +15,7 @@ from typing import Any
 from tiergraph.config import RouterConfig
 from tiergraph.effects import Call, Steps, arun, run
 from tiergraph.errors import ProposalInvalidError, ProposerError
-from tiergraph.policy import AllowedSet, Decision, Finding, allowed_tiers, resolve
+from tiergraph.policy import AllowedSet, Decision, Finding, allowed_tiers, distinct, resolve
 from tiergraph.proposers.base import Flags, Proposed, Proposer
 from tiergraph.request import Request, parse_request
 from tiergraph.screening import Screens, Segment
@@ -154,7 +154,7 @@ class Decider:
             found += _flag_findings(flags, segment.where, _FLAG_RULE)
             if not reading.complete:
                 found += _flag_findings(Flags(contains_pii=True), segment.where, _UNREAD_RULE)
-        return _distinct(found)
+        return distinct(found)
 
     def outbound(
         self, text: str, location: Location, findings: Iterable[Finding], vault: dict[str, str] | None = None
@@ -178,7 +178,7 @@ class Decider:
         seen: list[tuple[Finding, ...]] = []
 
         def narrow(flags: Flags) -> tuple[str, ...]:
-            seen.append(_distinct((*findings, *_flag_findings(flags, "question", _FLAG_RULE))))
+            seen.append(distinct((*findings, *_flag_findings(flags, "question", _FLAG_RULE))))
             return self.allowed(seen[-1]).tiers
 
         question = self.outbound(request.question, self.proposer.location, findings)
@@ -239,7 +239,7 @@ class Decider:
 def _failed(findings: tuple[Finding, ...], reason: str) -> _Answer:
     """The fallback row: the model's flags count as raised."""
     raised = _flag_findings(Flags(contains_pii=True, is_legal=True), "question", _FAILED_RULE)
-    return _Answer(proposed=None, findings=_distinct((*findings, *raised)), reason=reason)
+    return _Answer(proposed=None, findings=distinct((*findings, *raised)), reason=reason)
 
 
 def _flag_findings(flags: Flags, where: Any, rule: str) -> tuple[Finding, ...]:
@@ -249,10 +249,6 @@ def _flag_findings(flags: Flags, where: Any, rule: str) -> tuple[Finding, ...]:
     if flags.is_legal:
         found.append(Finding(kind="legal", rule=rule, where=where))
     return tuple(found)
-
-
-def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(dict.fromkeys(findings))
 
 
 def create_decider(

@@ -26,7 +26,7 @@ from tiergraph.errors import JudgeError, TierError, TiersUnavailableError
 from tiergraph.extractive import QUOTE_K
 from tiergraph.handoff import Draft, Handoff
 from tiergraph.judges import EvidenceJudge, Judge, Verdict
-from tiergraph.policy import AllowedSet, Decision, Finding, clip, next_tier
+from tiergraph.policy import AllowedSet, Decision, Finding, clip, distinct, next_tier
 from tiergraph.prompting import messages_for_people, prompts_digest
 from tiergraph.records import OnRecord, build_record, decision_json, input_hash
 from tiergraph.request import Request, clean_text, parse_request
@@ -153,7 +153,7 @@ class Nodes:
         request = parse_request("?", documents=documents)  # cleaned, and screened below like all that comes in
         segments = [segment for segment in request.segments() if segment.where == "document"]
         seen = yield Call(lambda: self.decider.screens.screen(segments))
-        findings = yield from self.decider.flag_segments(segments, _distinct((*findings, *seen)))
+        findings = yield from self.decider.flag_segments(segments, distinct((*findings, *seen)))
         allowed = self._allowed(state, findings)
         current = state["current"]
         return {
@@ -197,7 +197,7 @@ class Nodes:
         return {
             "hops": hops,
             "drafts": [*state["drafts"], draft],
-            "findings": _dump(_distinct((*findings, *seen))),
+            "findings": _dump(distinct((*findings, *seen))),
         }
 
     # judge: one that fails, is late or may not see the draft gives no verdict, and no verdict is not a pass.
@@ -576,7 +576,3 @@ def _dump(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def _load(findings: Iterable[Mapping[str, Any]]) -> tuple[Finding, ...]:
     return tuple(Finding(**finding) for finding in findings)
-
-
-def _distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    return tuple(dict.fromkeys(findings))

@@ -44,6 +44,11 @@ class Finding:
         return {"kind": self.kind, "rule": self.rule, "where": self.where}
 
 
+def distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings in their order, each once."""
+    return tuple(dict.fromkeys(findings))
+
+
 @dataclass(frozen=True, kw_only=True)
 class AllowedSet:
     """What the constraints leave.

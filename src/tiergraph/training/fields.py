@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict
 
+from tiergraph.proposal import INTENTS, REASONS
+
 CONTRACT_VERSION = 1
 """Version of the layout that the engine reads; raised when an old engine would misread a new model."""
 
@@ -32,39 +34,11 @@ TIER_SLOTS = 6
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "tier": tuple(str(slot) for slot in range(TIER_SLOTS)),
     "difficulty": ("1", "2", "3"),
-    "intent": (
-        "account_access",
-        "billing_payment",
-        "order_delivery",
-        "return_refund",
-        "product_support",
-        "purchase_booking",
-        "factual_question",
-        "device_action",
-        "data_query",
-        "coding",
-        "math_reasoning",
-        "writing",
-        "advice",
-        "conversation",
-        "other",
-    ),
+    "intent": INTENTS,
     "needs_retrieval": ("true", "false"),
     "contains_pii": ("true", "false"),
     "is_legal": ("true", "false"),
-    "reason": (
-        "lookup",
-        "procedure",
-        "transaction",
-        "multi_step",
-        "calculation",
-        "code",
-        "long_form",
-        "specialist",
-        "judgement",
-        "small_talk",
-        "unclear",
-    ),
+    "reason": REASONS,
 }
 """Field name to its closed set of values, in token order."""
 
