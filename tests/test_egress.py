@@ -8,6 +8,7 @@ import logging
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 from routers import Bench, make_config
 
 from tiergraph.errors import CircuitOpenError, DecisionTimeoutError, ProposalInvalidError
@@ -210,3 +211,17 @@ def test_a_value_that_only_one_part_gives_away_is_replaced_in_every_part():
     assert bench.asked == ["cloud"]
     assert "533380006" not in bench.chats["cloud"].sent
     assert "533380006" not in str(bench.judge.seen)
+
+
+def test_a_person_cannot_route_outside_what_only_the_models_flag_sees():
+    """The router model is not asked before a person is; its flags are read before a tier outside is offered."""
+    config = make_config([("small", "on_prem"), ("cloud", "external")])
+    proposer = ScriptedProposer(config.ladder, flag=lambda text: Flags(contains_pii="Mill Lane" in text))
+    bench = Bench(config, proposer=proposer, checkpointer=InMemorySaver())
+    thread = {"configurable": {"thread_id": "t"}}
+    waiting = bench.ask("Ann Carter, 3 Mill Lane. Let me talk to a human.", thread)
+    assert waiting["__interrupt__"][0].value["tiers"] == ["small"]
+    again = bench.router.invoke(Command(resume={"action": "route", "tier": "cloud"}), thread)
+    assert "Not understood" in again["__interrupt__"][0].value["error"]
+    out = bench.router.invoke(Command(resume={"action": "route", "tier": "small"}), thread)
+    assert (out["routing"]["tier"], bench.asked) == ("small", ["small"])

@@ -125,7 +125,7 @@ class Decider:
         return self._decision(answer, answer.findings, self.allowed(answer.findings))
 
     def flag_segments(self, segments: Sequence[Segment], findings: tuple[Finding, ...]) -> Steps[tuple[Finding, ...]]:
-        """Findings of the model's flags on parts that are not the question, window by window up to the budget.
+        """Findings of the model's flags on parts of a request, window by window up to the budget.
 
         What cannot be read, because the budget is spent, the model fails or the text may not leave, counts as found.
         """
@@ -150,7 +150,8 @@ class Decider:
                 continue
             budget = max(budget - reading.windows, 0)
             # Legal vocabulary is at home in a document or a draft: there only PII counts, as in the legal screen.
-            flags = reading.flags if segment.where == "history" else replace(reading.flags, is_legal=False)
+            asked = segment.where in ("question", "history")
+            flags = reading.flags if asked else replace(reading.flags, is_legal=False)
             found += _flag_findings(flags, segment.where, _FLAG_RULE)
             if not reading.complete:
                 found += _flag_findings(Flags(contains_pii=True), segment.where, _UNREAD_RULE)

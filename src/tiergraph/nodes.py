@@ -254,8 +254,12 @@ class Nodes:
     # human: with a checkpointer the thread waits for a person; without one the answer says that a person is needed.
     def human(self, state: RouterState) -> Steps[Update]:
         findings = _load(state["findings"])
+        if _resumable():
+            findings = yield from self._flagged_for_review(state, findings)
         released = self.decider.allowed(findings, reviewed=True).tiers
-        packet = review_packet(state, self._allowed(state, findings), released)
+        packet = review_packet(
+            cast(RouterState, {**state, "findings": _dump(findings)}), self._allowed(state, findings), released
+        )
         if not _resumable():
             return {"outcome": "human", "review": {"action": None, "packet": packet}}
         error: str | None = None
@@ -263,8 +267,7 @@ class Nodes:
             answer = interrupt({**packet, "error": error} if error else packet)
             update, error = reviewed(state, answer, released)
             if update is not None:
-                return update
-        yield  # a generator like its siblings, though it makes no call
+                return {**update, "findings": _dump(findings)}
 
     def finish(self, state: RouterState) -> Steps[Update]:
         findings = _load(state["findings"])
@@ -293,6 +296,18 @@ class Nodes:
         # What belongs to this turn alone must not linger on a thread of our own.
         return {"messages": [message], "routing": record, "outcome": outcome, "documents": [], "attachments": []}
         yield
+
+    def _flagged_for_review(self, state: RouterState, findings: tuple[Finding, ...]) -> Steps[tuple[Finding, ...]]:
+        """Before a person is offered a tier outside, the model's flags read all that it would be handed.
+
+        Rules may have sent the request to a person before the router model saw any of it.
+        """
+        ladder = self.decider.config.ladder
+        released = self.decider.allowed(findings, reviewed=True).tiers
+        if all(ladder[name].location == "on_prem" for name in released):
+            return findings
+        drafts = [draft["text"] for draft in state["drafts"]]
+        return (yield from self.decider.flag_segments(_request(state).segments(drafts), findings))
 
     def _wants_documents(self, decision: Decision, request: Request) -> bool:
         """As the router model says; and always for a tier that has nothing to answer with but documents."""
