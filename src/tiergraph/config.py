@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from tiergraph.endpoints import JudgeConfig, Model, ProposerConfig
 from tiergraph.errors import ConfigError
 from tiergraph.policy import Where
 from tiergraph.proposal import INTENTS, REASONS, Proposal
@@ -46,11 +47,7 @@ class _At(ValueError):
         super().__init__(problem)
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RuleCondition(_Model):
+class RuleCondition(Model):
     """When a custom rule fires: every part that is given must hold; within a part one match is enough.
 
     Attributes:
@@ -82,7 +79,7 @@ class RuleCondition(_Model):
         return self
 
 
-class Rule(_Model):
+class Rule(Model):
     """A custom rule: an id, a condition and an effect. ``floor``, ``only`` and ``exclude`` name tiers."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -99,7 +96,7 @@ class Rule(_Model):
         return self
 
 
-class PolicyConfig(_Model):
+class PolicyConfig(Model):
     """What policy does with what the screens find.
 
     Attributes:
@@ -139,28 +136,29 @@ class PolicyConfig(_Model):
         return next((rule for rule in self.rules if rule.id == id), None)
 
 
-class RouterModelConfig(_Model):
-    """The model that decides.
+class RouterModelConfig(ProposerConfig):
+    """What decides: one router model, described here, or a ``chain`` of them.
 
     Attributes:
-        model: ``embedded`` or the path of a GGUF file.
-        deadline_ms: Milliseconds for one decision, > 0; later is a failure and takes the fallback.
+        chain: Router models in the order in which they are asked. The first that is sure decides; near a boundary the
+            next one is asked, and the last one decides in any case. Replaces ``model`` and what belongs to it.
+        deadline_ms: Milliseconds for one decision, the whole chain together, > 0; later is a failure and takes the
+            fallback.
         contexts: llama.cpp contexts in the pool: decisions that may run at the same time, >= 1.
         threads: Threads of llama.cpp per decision; ``None`` chooses by the model's size.
         cache_size: Entries of the exact-match decision cache; 0 turns it off.
         intents: Closed set of intents.
-        gpu_layers: Layers on the GPU, where llama.cpp was built with one.
-        breaker_failures: Failures in a row after which the model is left alone for ``breaker_reset_s`` seconds.
+        reasons: Closed set of reason codes.
+        breaker_failures: Failures in a row after which a model is left alone for ``breaker_reset_s`` seconds.
     """
 
-    model: str = "embedded"
+    chain: tuple[ProposerConfig, ...] = ()
     deadline_ms: float = Field(default=2000.0, gt=0)
     contexts: int = Field(default=2, ge=1, le=64)
     threads: int | None = Field(default=None, ge=1)
     cache_size: int = Field(default=4096, ge=0)
     intents: tuple[str, ...] = INTENTS
     reasons: tuple[str, ...] = REASONS
-    gpu_layers: int = 0
     breaker_failures: int = Field(default=5, ge=1)
     breaker_reset_s: float = Field(default=30.0, gt=0)
 
@@ -171,8 +169,25 @@ class RouterModelConfig(_Model):
             raise ValueError("needs at least two distinct values")
         return values
 
+    @model_validator(mode="after")
+    def _one_or_many(self) -> RouterModelConfig:
+        beside = sorted(self.model_fields_set & set(ProposerConfig.model_fields))
+        if self.chain and beside:
+            raise ValueError(f"{beside[0]!r} stands beside `chain`; move it into one of its models")
+        return self
 
-class MapRule(_Model):
+    @property
+    def links(self) -> tuple[RouterModelConfig, ...]:
+        """The router models in order, each as a configuration of its own that shares what is stated once."""
+        if not self.chain:
+            return (self,)
+        own = ProposerConfig.model_fields
+        return tuple(
+            self.model_copy(update={**{name: getattr(link, name) for name in own}, "chain": ()}) for link in self.chain
+        )
+
+
+class MapRule(Model):
     """One line of ``map:``. Parts that are left out match everything; the first line that matches wins."""
 
     intent: tuple[str, ...] = ()
@@ -188,7 +203,7 @@ class MapRule(_Model):
         )
 
 
-class RetrievalConfig(_Model):
+class RetrievalConfig(Model):
     """Where documents come from. ``location`` is the retriever's own: an external one never gets PII."""
 
     location: Location = "on_prem"
@@ -196,13 +211,13 @@ class RetrievalConfig(_Model):
     timeout_s: float = Field(default=20.0, gt=0)
 
 
-class CascadeConfig(_Model):
+class CascadeConfig(Model):
     """Draft, judge, escalate.
 
     Attributes:
-        judge: ``evidence`` (no model) or ``none`` (every draft is accepted).
+        judge: ``evidence`` (no model), ``none`` (every draft is accepted), or a hosted judge.
         judge_timeout_s: Seconds that a verdict may take, > 0.
-        threshold: Judge's score in [0, 1] from which a draft is accepted.
+        threshold: Score in [0, 1] of the evidence judge from which a draft is accepted.
         max_hops: Drafts at most; the ladder bounds them anyway.
         retries: Further tries of one tier after a failure that may pass, with backoff.
         backoff_s: Seconds before the first retry; doubles.
@@ -210,7 +225,7 @@ class CascadeConfig(_Model):
         on_unavailable: ``message`` says so in the answer; ``raise`` raises, and the thread resumes where it stood.
     """
 
-    judge: Literal["evidence", "none"] = "evidence"
+    judge: Literal["evidence", "none"] | JudgeConfig = "evidence"
     judge_timeout_s: float = Field(default=60.0, gt=0)
     threshold: float = Field(default=0.65, ge=0, le=1)
     max_hops: int = Field(default=6, ge=1, le=6)
@@ -220,7 +235,7 @@ class CascadeConfig(_Model):
     on_unavailable: Literal["message", "raise"] = "message"
 
 
-class BudgetConfig(_Model):
+class BudgetConfig(Model):
     """Per request. ``None`` is no limit. ``answer_tokens`` is what an answer is taken to need."""
 
     deadline_s: float | None = Field(default=120.0, gt=0)
@@ -228,7 +243,7 @@ class BudgetConfig(_Model):
     answer_tokens: int = Field(default=512, ge=1)
 
 
-class RecordConfig(_Model):
+class RecordConfig(Model):
     """The salt of the input hash. Without one, each process draws its own and hashes differ between processes."""
 
     salt: str | None = None
@@ -238,7 +253,7 @@ PROFILES: dict[str, float] = {"economy": 0.35, "balanced": 0.5, "quality": 0.75}
 """Profile to the probability of being sufficient that a tier needs to be chosen."""
 
 
-class RouterConfig(_Model):
+class RouterConfig(Model):
     """A whole ``router.yaml``.
 
     Attributes:
@@ -436,9 +451,11 @@ def _line(tree: Any, loc: Sequence[int | str]) -> int | None:
 __all__ = [
     "BudgetConfig",
     "CascadeConfig",
+    "JudgeConfig",
     "MapRule",
     "Modality",
     "PolicyConfig",
+    "ProposerConfig",
     "RouterConfig",
     "RouterModelConfig",
     "Rule",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from tiergraph.config import RouterConfig
 from tiergraph.effects import Call, Steps, arun, run
-from tiergraph.errors import ProposalInvalidError, ProposerError
+from tiergraph.errors import ProposerError
 from tiergraph.policy import AllowedSet, Decision, Finding, allowed_tiers, distinct, resolve
-from tiergraph.proposers.base import Flags, Proposed, Proposer
+from tiergraph.proposers.base import Flags, Proposer
+from tiergraph.proposers.chain import Chain, Consultation
 from tiergraph.request import Request, parse_request
 from tiergraph.screening import Screens, Segment
 from tiergraph.screening.redaction import RedactionError, Redactor
@@ -29,19 +30,18 @@ _FAILED_RULE = "flag:unavailable"
 
 @dataclass(frozen=True, kw_only=True)
 class _Answer:
-    """What the router model said, or that it could not; findings include those of its flags."""
+    """What the router models said, or that none could; findings include those of their flags."""
 
-    proposed: Proposed | None
     findings: tuple[Finding, ...]
-    reason: str | None = None
+    consultation: Consultation = field(default_factory=lambda: Consultation(proposed=None))
 
 
 class Decider:
-    """Screens and router model of one configuration. Thread-safe; build once, use for every request."""
+    """Screens and router models of one configuration. Thread-safe; build once, use for every request."""
 
-    def __init__(self, config: RouterConfig, proposer: Proposer, *, unreachable: Iterable[str] = ()) -> None:
+    def __init__(self, config: RouterConfig, proposer: Proposer | Chain, *, unreachable: Iterable[str] = ()) -> None:
         self.config = config
-        self.proposer = proposer
+        self.chain = proposer if isinstance(proposer, Chain) else Chain.of(proposer, sufficiency=config.sufficiency)
         self.unreachable = frozenset(unreachable)
         self.screens = Screens(config.policy, config.ladder, answer_tokens=config.budgets.answer_tokens)
         self.redactor = Redactor(self.screens.pii)
@@ -92,8 +92,8 @@ class Decider:
         self.screens.pii.find("a@example.org")
 
     def close(self) -> None:
-        """Give back the router model's memory and threads."""
-        self.proposer.close()
+        """Give back the router models' memory, connections and threads."""
+        self.chain.close()
 
     def __enter__(self) -> Decider:
         return self
@@ -117,7 +117,7 @@ class Decider:
         return self._allowed(tuple(findings), reviewed)
 
     def propose(self, request: Request, findings: tuple[Finding, ...]) -> Steps[Decision]:
-        """Ask the router model, unless rules already gave the request to a person or refused it."""
+        """Ask the router models, unless rules already gave the request to a person or refused it."""
         before = self.allowed(findings)
         if before.stop is not None:  # findings only ever narrow: nothing that the model says could change it
             return self._decision(None, findings, before)
@@ -133,7 +133,7 @@ class Decider:
         deadline = time.monotonic() + self.config.router.deadline_ms / 1000
         found = list(findings)
         for segment in segments:
-            text = self.outbound(segment.text, self.proposer.location, found)
+            text = self.outbound(segment.text, self.chain.reader.location, found)
             if not segment.text.strip():
                 continue
             if text is None:
@@ -141,7 +141,7 @@ class Decider:
                 continue
             try:
                 reading = yield Call(
-                    lambda text=text, budget=budget: self.proposer.read_flags(  # type: ignore[misc]
+                    lambda text=text, budget=budget: self.chain.reader.read_flags(  # type: ignore[misc]
                         text, deadline=deadline, windows=budget
                     )
                 )
@@ -176,33 +176,30 @@ class Decider:
             return None
 
     def _ask(self, request: Request, findings: tuple[Finding, ...]) -> Steps[_Answer]:
-        seen: list[tuple[Finding, ...]] = []
+        # A first router model that reads flags reads those of the question as it decides; else they are read before
+        # the question goes anywhere.
+        first = self.chain.reads_question
+        unread = [segment for segment in request.segments() if not first or segment.where != "question"]
+        seen = [(yield from self.flag_segments(unread, findings))]
 
         def narrow(flags: Flags) -> tuple[str, ...]:
-            seen.append(distinct((*findings, *_flag_findings(flags, "question", _FLAG_RULE))))
+            seen.append(distinct((*seen[-1], *_flag_findings(flags, "question", _FLAG_RULE))))
             return self.allowed(seen[-1]).tiers
 
-        question = self.outbound(request.question, self.proposer.location, findings)
-        if question is None:
-            return _failed(findings, "proposer_withheld")
-        rest = [segment for segment in request.segments() if segment.where != "question"]
-        findings = yield from self.flag_segments(rest, findings)
-        deadline = time.monotonic() + self.config.router.deadline_ms / 1000
-        windows = self.config.policy.flag_windows
-        try:
-            proposed: Proposed = yield Call(
-                lambda: self.proposer.propose(question, narrow=narrow, deadline=deadline, windows=windows),
-                lambda: self.proposer.apropose(question, narrow=narrow, deadline=deadline, windows=windows),
-            )
-        except ProposerError as error:
-            return _failed(findings, error.code)
-        findings = seen[-1] if seen else findings
-        if proposed.proposal is not None and proposed.proposal.tier not in self.allowed(findings).tiers:
-            return _failed(findings, ProposalInvalidError.code)  # a proposer that does not keep its contract
-        return _Answer(proposed=proposed, findings=findings)
+        consultation = yield from self.chain.steps(
+            lambda location: self.outbound(request.question, location, seen[-1]),
+            narrow=narrow,
+            deadline=time.monotonic() + self.config.router.deadline_ms / 1000,
+            windows=self.config.policy.flag_windows,
+        )
+        proposed = consultation.proposed
+        if proposed is None or (proposed.proposal and proposed.proposal.tier not in self.allowed(seen[-1]).tiers):
+            return _failed(seen[-1], consultation)
+        return _Answer(findings=seen[-1], consultation=consultation)
 
     def _decision(self, answer: _Answer | None, findings: tuple[Finding, ...], allowed: AllowedSet) -> Decision:
-        proposed = answer.proposed if answer else None
+        consultation = answer.consultation if answer else Consultation(proposed=None)
+        proposed = consultation.proposed
         proposal = proposed.proposal if proposed else None
         resolution = resolve(
             proposal,
@@ -215,9 +212,8 @@ class Decider:
         source = resolution.source
         if source == "model" and proposed and proposed.cached:
             source = "cache"
-        reasons = (
-            resolution.reasons if answer is None or answer.reason is None else (answer.reason, *resolution.reasons)
-        )
+        failure = consultation.failure
+        reasons = resolution.reasons if failure is None else (failure, *resolution.reasons)
         probabilities = dict(proposed.tier_probabilities) if proposed and proposal else {}
         return Decision(
             tier=resolution.tier,
@@ -230,17 +226,19 @@ class Decider:
             findings=findings,
             reasons=reasons,
             proposal=proposal,
-            proposer=self.proposer.name if proposed else None,
+            proposer=consultation.by,
+            consulted=consultation.consulted,
+            confidence_from=proposed.confidence_from if proposed and proposal else None,
             redact=allowed.redact,
             floor_clipped=allowed.clipped,
             config_digest=self.config.digest,
         )
 
 
-def _failed(findings: tuple[Finding, ...], reason: str) -> _Answer:
-    """The fallback row: the model's flags count as raised."""
+def _failed(findings: tuple[Finding, ...], consultation: Consultation) -> _Answer:
+    """The fallback row: the models' flags count as raised."""
     raised = _flag_findings(Flags(contains_pii=True, is_legal=True), "question", _FAILED_RULE)
-    return _Answer(proposed=None, findings=distinct((*findings, *raised)), reason=reason)
+    return _Answer(findings=distinct((*findings, *raised)), consultation=replace(consultation, proposed=None, by=None))
 
 
 def _flag_findings(flags: Flags, where: Any, rule: str) -> tuple[Finding, ...]:
@@ -255,14 +253,15 @@ def _flag_findings(flags: Flags, where: Any, rule: str) -> tuple[Finding, ...]:
 def create_decider(
     config: RouterConfig,
     *,
-    proposer: Proposer | None = None,
+    proposer: Proposer | Chain | None = None,
     given: Container[str] = (),
 ) -> Decider:
-    """Screens and router model of a configuration, ready to decide.
+    """Screens and router models of a configuration, ready to decide.
 
     Args:
         config: From `load_config`.
-        proposer: A router model to use in place of the configured one.
+        proposer: A router model to use in place of those that are configured. One that reads no flags, or is
+            somewhere else, gets the embedded model beside it for them.
         given: Names of tiers whose chat model the caller brings; they count as reachable. The others count as
             unreachable where `tiergraph.answering.why_unreachable` finds a reason.
 
@@ -272,22 +271,21 @@ def create_decider(
     """
     from tiergraph.answering import unreachable_tiers
 
+    if proposer is None:
+        proposer = load_proposer(config)
+    elif not isinstance(proposer, Chain):
+        from tiergraph.proposers.linking import with_reader
+
+        proposer = with_reader(proposer, config)
     return Decider(
         config,
-        proposer if proposer is not None else load_proposer(config),
+        proposer,
         unreachable=(name for name in unreachable_tiers(config) if name not in given),
     )
 
 
-def load_proposer(config: RouterConfig) -> Proposer:
-    """The router model that the configuration names."""
-    from tiergraph.config import expand_env
-    from tiergraph.proposers.llamacpp import LlamaCppProposer
+def load_proposer(config: RouterConfig) -> Proposer | Chain:
+    """The router models that the configuration names, as a chain."""
+    from tiergraph.proposers.linking import load_chain
 
-    return LlamaCppProposer.load(
-        expand_env(config.router.model),
-        ladder=config.ladder,
-        config=config.router,
-        sufficiency=config.sufficiency,
-        config_digest=config.digest,
-    )
+    return load_chain(config)

@@ -11,7 +11,9 @@
     ├── ProposerError         one routing decision could not be had; the fallback row applies
     │   ├── ProposalInvalidError    off the schema or off the allowed set
     │   ├── DecisionTimeoutError    later than its deadline
-    │   └── CircuitOpenError        not asked, because recent decisions failed
+    │   ├── CircuitOpenError        not asked, because recent decisions failed
+    │   └── ProposerUnavailableError  a server did not answer: rate limit, 5xx, unreachable, bad request
+    ├── EndpointError         a hosted model gave no answer that keeps to its schema; carries a reason code
     ├── JudgeError            no verdict could be had; never a pass
     ├── TierError             one tier did not answer; carries a reason code
     └── TiersUnavailableError every allowed tier failed and ``on_unavailable`` is ``raise``
@@ -95,6 +97,28 @@ class CircuitOpenError(ProposerError):
 
     code = "circuit_open"
     retryable = False
+
+
+class ProposerUnavailableError(ProposerError):
+    """The server of a hosted router model did not answer. The message says why, by code; never what was sent."""
+
+    code = "proposer_unavailable"
+
+
+class EndpointError(TiergraphError):
+    """A hosted model gave no answer that keeps to its schema. What was sent and what came stay out of the message.
+
+    Attributes:
+        code: One of ``timeout``, ``rate_limited``, ``server_error``, ``bad_request``, ``unreachable``, ``empty``,
+            ``refusal``, ``invalid``, ``error``.
+        retryable: Whether asking again may help.
+        attempts: Calls that were made.
+    """
+
+    def __init__(self, model: str, code: str, *, retryable: bool, attempts: int = 1, detail: str = "") -> None:
+        self.model, self.code, self.retryable, self.attempts = model, code, retryable, attempts
+        calls = f" after {attempts} calls" if attempts > 1 else ""
+        super().__init__(f"{model!r} gave no valid answer{calls}: {code}." + (f" {detail}" if detail else ""))
 
 
 class JudgeError(TiergraphError):

@@ -286,7 +286,7 @@ class Nodes:
             state={**state, "outcome": outcome, "review": kept},
             config=self.decider.config,
             allowed=self._allowed(state, findings),
-            model={"name": self.decider.proposer.name, "digest": self.decider.proposer.digest},
+            model={"name": self.decider.chain.name, "digest": self.decider.chain.digest},
             prompts_digest=prompts_digest(),
         )
         if self.on_record is not None:

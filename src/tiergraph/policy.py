@@ -15,6 +15,8 @@ from tiergraph.tiers import Ladder
 if TYPE_CHECKING:
     from tiergraph.config import MapRule, PolicyConfig
     from tiergraph.proposal import Proposal
+    from tiergraph.proposers.base import ConfidenceFrom
+    from tiergraph.proposers.chain import Consulted
 
 FindingKind = Literal["pii", "legal", "human_request", "safety", "attachment", "context", "rule"]
 Where = Literal["question", "history", "document", "tool_result", "draft", "metadata"]
@@ -197,7 +199,10 @@ class Decision:
         findings: What the screens and the model's flags saw.
         reasons: Codes, the deciding one first.
         proposal: The router model's JSON, or ``None`` where none could be had.
-        proposer: Name of the router model that spoke, or ``None``.
+        proposer: Name of the router model that decided, or ``None``.
+        consulted: How asking each router model went, in order.
+        confidence_from: Where the probabilities come from: ``logits``, ``tokens``, ``stated`` or ``similarity``;
+            ``None`` where no model spoke.
         redact: Whether external tiers may only see redacted text.
         latency_ms: Milliseconds for screens and proposal together.
         config_digest: sha256 of the configuration.
@@ -214,6 +219,8 @@ class Decision:
     reasons: tuple[str, ...] = ()
     proposal: Proposal | None = None
     proposer: str | None = None
+    consulted: tuple[Consulted, ...] = ()
+    confidence_from: ConfidenceFrom | None = None
     redact: bool = False
     floor_clipped: bool = False
     latency_ms: float = 0.0

@@ -10,6 +10,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "reasons": list(decision.reasons),
         "proposal": decision.proposal.model_dump() if decision.proposal else None,
         "proposer": decision.proposer,
+        "confidence_from": decision.confidence_from,
+        "consulted": [asdict(asked) for asked in decision.consulted],
         "floor_clipped": decision.floor_clipped,
         "latency_ms": round(decision.latency_ms, 3),
         "config_digest": decision.config_digest,
@@ -86,8 +89,11 @@ def build_record(
         "reason": decision.get("reason") or next(iter(allowed.why), None),
         "reasons": decision.get("reasons") or list(allowed.why),
         "confidence": decision.get("confidence"),
+        "confidence_from": decision.get("confidence_from"),
         "score": decision.get("score"),
         "tier_probabilities": decision.get("tier_probabilities", {}),
+        "proposer": decision.get("proposer"),
+        "consulted": decision.get("consulted", []),
         "proposal": decision.get("proposal"),
         "findings": [{key: finding[key] for key in ("kind", "rule", "where")} for finding in state["findings"]],
         "allowed": list(allowed.tiers),

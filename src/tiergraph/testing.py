@@ -65,9 +65,10 @@ class ScriptedProposer:
         probabilities: dict[str, float] = {}
         if allowed:
             chosen = clip(self.tier, allowed, self.ladder)
-            rest = (1 - self.confidence) / max(len(allowed) - 1, 1)
+            confidence = self.confidence if len(allowed) > 1 else 1.0
+            rest = (1 - confidence) / max(len(allowed) - 1, 1)
             probabilities = {name: rest if name in allowed else 0.0 for name in self.ladder.names}
-            probabilities[chosen] = self.confidence
+            probabilities[chosen] = confidence
             proposal = Proposal(
                 tier=chosen,
                 difficulty=1,

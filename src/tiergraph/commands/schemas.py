@@ -8,6 +8,7 @@ from typing import Any, get_args
 from tiergraph.commands.group import BadUse
 from tiergraph.policy import FindingKind, Source, Where
 from tiergraph.proposal import DIFFICULTIES, FIELDS, proposal_schema
+from tiergraph.proposers.base import ConfidenceFrom
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT = {"type": "string"}
@@ -44,6 +45,8 @@ _PROPOSAL = _object(
     }
 )
 assert tuple(_PROPOSAL["properties"]) == FIELDS
+_CONFIDENCE_FROM = {"enum": [*get_args(ConfidenceFrom), None]}
+_CONSULTED = _object({"proposer": _TEXT, "code": _TEXT, "latency_ms": _AMOUNT})
 _SHARES = {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1}}
 
 DECISION: dict[str, Any] = {
@@ -64,6 +67,8 @@ DECISION: dict[str, Any] = {
             "reasons": _TEXTS,
             "proposal": _maybe(_PROPOSAL),
             "proposer": _MAYBE_TEXT,
+            "confidence_from": _CONFIDENCE_FROM,
+            "consulted": {"type": "array", "items": _CONSULTED},
             "floor_clipped": _FLAG,
             "latency_ms": _AMOUNT,
             "config_digest": _DIGEST,
@@ -118,8 +123,11 @@ RECORD: dict[str, Any] = {
             "reason": _MAYBE_TEXT,
             "reasons": _TEXTS,
             "confidence": _SHARE,
+            "confidence_from": _CONFIDENCE_FROM,
             "score": _SHARE,
             "tier_probabilities": _SHARES,
+            "proposer": _MAYBE_TEXT,
+            "consulted": {"type": "array", "items": _CONSULTED},
             "proposal": _maybe(_PROPOSAL),
             "findings": {"type": "array", "items": _FINDING},
             "allowed": _TEXTS,

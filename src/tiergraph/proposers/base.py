@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from tiergraph.proposal import Proposal
 from tiergraph.tiers import Location
@@ -36,6 +36,9 @@ class FlagReading:
     complete: bool
 
 
+ConfidenceFrom = Literal["logits", "tokens", "stated", "similarity"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Proposed:
     """What a router model says of one request.
@@ -44,6 +47,8 @@ class Proposed:
         proposal: The validated JSON; ``None`` exactly where ``narrow`` left no tier.
         flags: Raised flags, of every window of the question.
         confidence: Probability of the proposed tier in [0, 1].
+        confidence_from: Where the probabilities come from: ``logits`` of all values, a server's ``tokens``, what the
+            model ``stated`` of itself, or ``similarity`` to examples.
         score: Calibrated probability in [0, 1] that the cheapest tier of the whole ladder is not enough.
         tier_probabilities: Every tier of the ladder to its probability; forbidden ones have exactly 0, the rest sum
             to 1.
@@ -62,6 +67,7 @@ class Proposed:
     complete: bool = True
     windows: int = 1
     cached: bool = False
+    confidence_from: ConfidenceFrom = "logits"
 
 
 Narrow = Callable[[Flags], Sequence[str]]
@@ -74,8 +80,8 @@ Where the question could not be read to its end, ``contains_pii`` is passed as r
 class Proposer(Protocol):
     """A router model. Safe to call from several threads at once.
 
-    ``propose`` and ``read_flags`` raise `ProposerError` (never anything else for a run's failure); the caller then
-    takes the fallback. ``deadline`` is a time of ``time.monotonic()``.
+    ``propose`` raises `ProposerError` (never anything else for a run's failure); the caller then takes the next router
+    model or the fallback. ``deadline`` is a time of ``time.monotonic()``.
     """
 
     @property
@@ -88,7 +94,7 @@ class Proposer(Protocol):
 
     @property
     def digest(self) -> str:
-        """sha256 of the model, for the record."""
+        """sha256 of the model, or of all that names it, for the record."""
 
     def propose(self, text: str, *, narrow: Narrow, deadline: float, windows: int) -> Proposed:
         """One decision. ``text`` is the question; ``windows`` bounds the windows read for its flags."""
@@ -96,8 +102,23 @@ class Proposer(Protocol):
     async def apropose(self, text: str, *, narrow: Narrow, deadline: float, windows: int) -> Proposed:
         """As `propose`, without blocking the event loop."""
 
+    def close(self) -> None:
+        """Give back memory, connections and threads. Calling it twice is harmless."""
+
+
+@runtime_checkable
+class FlagReader(Protocol):
+    """A model that reads the flags of any text: the question before it leaves, documents, tool results, drafts.
+
+    A router model inside the process is one; a hosted one is not, for it would be handed what the flags are to protect.
+    """
+
+    @property
+    def location(self) -> Location:
+        """Where the text goes that it reads."""
+
     def read_flags(self, text: str, *, deadline: float, windows: int) -> FlagReading:
-        """Flags of a text that is not the question: a document, a tool result, history, a draft."""
+        """Flags of a text, of at most ``windows`` windows. Raises `ProposerError` on failure, and nothing else."""
 
     def close(self) -> None:
-        """Give back memory and threads. Calling it twice is harmless."""
+        """As of a `Proposer`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -182,3 +182,15 @@ def choose(probabilities: Sequence[float], allowed: Sequence[bool], sufficiency:
             if running >= sufficiency:
                 break
     return chosen
+
+
+def boundary_distance(probabilities: Iterable[float], sufficiency: float) -> float:
+    """How far the probability that a tier suffices is from ``sufficiency``, at the tier where it is nearest.
+
+    `choose` takes the cheapest tier whose running sum reaches ``sufficiency``: where one is this near, so small an
+    error would have chosen another tier. ``probabilities``: of every tier, cheapest first, 0 for forbidden ones. 1
+    where one tier is left, since then nothing could be otherwise.
+    """
+    open_ = [p for p in probabilities if p > 0]
+    running = list(accumulate(open_))[:-1]
+    return min((abs(value - sufficiency) for value in running), default=1.0)

@@ -1,0 +1,209 @@
+"""Several router models as one: the first that is sure decides, and nothing that any of them says is trusted.
+
+Precedence: policy above all, then ``map``, then the models in their order. A model is sure where no other tier could
+as well be right (see `boundary_distance`); else the next one is asked, and the last one that answers decides. A model
+that fails, is left alone by its breaker, or may not see the request is passed over. Flags add up: each may tighten, none
+lifts.
+
+Failure rule: one deadline holds for all of them together. Where none answered there is no proposal, and the caller
+takes the fallback.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tiergraph.effects import Call, Steps
+from tiergraph.errors import DecisionTimeoutError, ProposalInvalidError, ProposerError
+from tiergraph.proposers.base import FlagReader, Flags, Narrow, Proposed, Proposer
+from tiergraph.proposers.breaker import Breaker
+from tiergraph.proposers.calibration import boundary_distance
+from tiergraph.tiers import Location
+
+Release = Callable[[Location], str | None]
+"""From a place to what of the question may be sent there as things stand, or ``None``."""
+
+DECIDED, NEAR, WITHHELD = "decided", "near_boundary", "withheld"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One router model of a chain.
+
+    Attributes:
+        proposer: The model.
+        boundary: In [0, .5]: a distance below which the next one is asked.
+        breaker: What leaves it alone after failures; ``None`` where the model has its own.
+        bounded: Whether it keeps the deadline by itself; else it is left behind in a thread when the time is up.
+    """
+
+    proposer: Proposer
+    boundary: float = 0.0
+    breaker: Breaker | None = None
+    bounded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consulted:
+    """How asking one model went.
+
+    Attributes:
+        proposer: Its name.
+        code: ``decided``, ``near_boundary`` (it answered, and the next one was asked), ``withheld`` (policy keeps the
+            request from its place), or the code of a `ProposerError`.
+        latency_ms: Milliseconds, 0 where it was not called.
+    """
+
+    proposer: str
+    code: str
+    latency_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consultation:
+    """What a chain arrived at: the proposal that holds, or ``None``; by whom; and how each asking went."""
+
+    proposed: Proposed | None
+    by: str | None = None
+    consulted: tuple[Consulted, ...] = field(default=())
+
+    @property
+    def failure(self) -> str | None:
+        """Code of the last model that did not answer, where none did."""
+        if self.proposed is not None or not self.consulted:
+            return None
+        last = self.consulted[-1].code
+        return "proposer_withheld" if last == WITHHELD else last
+
+
+class Chain:
+    """The router models of one configuration, and the model in this process that reads flags. Thread-safe."""
+
+    def __init__(self, links: Sequence[Link], *, reader: FlagReader, sufficiency: float) -> None:
+        """``sufficiency``: probability in (0, 1) of being sufficient that a tier needs to be chosen."""
+        if not links:
+            raise ValueError("a chain has at least one router model")
+        self.links, self.reader, self._sufficiency = tuple(links), reader, sufficiency
+        own: object = self.links[0].proposer
+        self.reads_question = own is reader
+        """Whether the first model reads the flags of the question in the same pass as it decides."""
+
+    @classmethod
+    def of(cls, proposer: Proposer, *, sufficiency: float, reader: FlagReader | None = None) -> Chain:
+        """A chain of one. It reads flags itself where it can and nothing else is given.
+
+        Raises:
+            TypeError: It cannot read flags, and no reader is given.
+        """
+        if reader is None:
+            if not isinstance(proposer, FlagReader):
+                raise TypeError(
+                    f"the router model {proposer.name!r} reads no flags. Fix: pass reader=, such as the embedded model"
+                )
+            reader = proposer
+        return cls((Link(proposer=proposer),), reader=reader, sufficiency=sufficiency)
+
+    @property
+    def name(self) -> str:
+        """The names in order, with ``>`` between."""
+        return " > ".join(link.proposer.name for link in self.links)
+
+    @property
+    def digest(self) -> str:
+        """Of the one model, or sha256 over those of all."""
+        digests = [link.proposer.digest for link in self.links]
+        return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+    def steps(self, release: Release, *, narrow: Narrow, deadline: float, windows: int) -> Steps[Consultation]:
+        """Ask until one is sure. ``narrow``, ``deadline`` and ``windows`` as for `Proposer.propose`."""
+        held: Proposed | None = None
+        by: str | None = None
+        consulted: list[Consulted] = []
+        for number, link in enumerate(self.links):
+            name = link.proposer.name
+            text = release(link.proposer.location)
+            if text is None:
+                consulted.append(Consulted(proposer=name, code=WITHHELD))
+                continue
+            began = time.monotonic()
+            try:
+                proposed: Proposed = yield from self._ask(link, text, narrow, deadline, windows)
+            except ProposerError as error:
+                consulted.append(Consulted(proposer=name, code=error.code, latency_ms=_since(began)))
+                continue
+            held, by = proposed, name
+            sure = number == len(self.links) - 1 or not self._near(link, proposed)
+            consulted.append(Consulted(proposer=name, code=DECIDED if sure else NEAR, latency_ms=_since(began)))
+            if sure:
+                break
+        return Consultation(proposed=held, by=by, consulted=tuple(consulted))
+
+    def close(self) -> None:
+        """Close every model, the reader included."""
+        for link in self.links:
+            link.proposer.close()
+        self.reader.close()
+
+    def _near(self, link: Link, proposed: Proposed) -> bool:
+        if proposed.proposal is None:  # policy leaves no tier: no other model could change that
+            return False
+        return boundary_distance(proposed.tier_probabilities.values(), self._sufficiency) < link.boundary
+
+    def _ask(self, link: Link, text: str, narrow: Narrow, deadline: float, windows: int) -> Steps[Proposed]:
+        proposer = link.proposer
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise DecisionTimeoutError("The deadline had passed before this router model was asked.")
+        trying = link.breaker.enter() if link.breaker else False
+        ok: bool | None = None
+        try:
+            proposed: object = yield Call(
+                lambda: proposer.propose(text, narrow=narrow, deadline=deadline, windows=windows),
+                lambda: proposer.apropose(text, narrow=narrow, deadline=deadline, windows=windows),
+                None if link.bounded else left,
+            )
+            ok = True
+            return _checked(proposed, narrow)
+        except ProposerError:
+            ok = False
+            raise
+        except TimeoutError:
+            ok = False
+            raise DecisionTimeoutError("The router model was later than its deadline.") from None
+        except Exception as error:  # a router model of the user's own: its message may repeat the request
+            ok = False
+            raise ProposerError(f"The router model failed with {type(error).__name__}.") from None
+        finally:
+            if link.breaker:
+                link.breaker.leave(ok, trying=trying)
+
+
+def _checked(proposed: object, narrow: Narrow) -> Proposed:
+    """What a router model returned, where it kept its contract.
+
+    Raises:
+        ProposalInvalidError: It is no `Proposed`, its tier is not allowed, or its probabilities are none.
+    """
+    if not isinstance(proposed, Proposed):
+        raise ProposalInvalidError(f"The router model returned a {type(proposed).__name__}.")
+    allowed = tuple(narrow(proposed.flags if proposed.complete else proposed.flags | Flags(contains_pii=True)))
+    if proposed.proposal is None:
+        if allowed:
+            raise ProposalInvalidError("The router model proposed nothing, though policy leaves tiers.")
+        return proposed
+    if proposed.proposal.tier not in allowed:
+        raise ProposalInvalidError("The router model proposed a tier that is not allowed.")
+    values = proposed.tier_probabilities.values()
+    if not all(math.isfinite(p) and 0 <= p <= 1 for p in values) or abs(sum(values) - 1) > 1e-6:
+        raise ProposalInvalidError("The router model's probabilities do not sum to 1.")
+    if any(p > 0 for name, p in proposed.tier_probabilities.items() if name not in allowed):
+        raise ProposalInvalidError("The router model gave a forbidden tier a probability.")
+    return proposed
+
+
+def _since(began: float) -> float:
+    return round((time.monotonic() - began) * 1000, 3)

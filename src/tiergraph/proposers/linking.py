@@ -1,0 +1,131 @@
+"""From ``router:`` in router.yaml to a chain of loaded router models, and the one in this process that reads flags."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from tiergraph.config import RouterConfig, RouterModelConfig
+from tiergraph.errors import ConfigError
+from tiergraph.proposers.base import FlagReader, Proposer
+from tiergraph.proposers.breaker import Breaker
+from tiergraph.proposers.chain import Chain, Link
+
+Progress = Callable[[str], None]
+"""Told what is loaded next."""
+
+
+def load_chain(config: RouterConfig, *, progress: Progress = lambda _: None) -> Chain:
+    """Load every router model of a configuration; what was loaded is closed again where one cannot be.
+
+    Raises:
+        ConfigError: A reference or file that cannot be used.
+        ModelError: A model that cannot be loaded, or was refused by its canary or probe.
+        MissingExtraError: A package is missing.
+    """
+    with ExitStack() as undo:
+        links = []
+        for entry in config.router.links:
+            progress(entry.model)
+            link = _load_link(entry, config)
+            undo.callback(link.proposer.close)
+            links.append(link)
+        reader = _own_reader(links)
+        if reader is None:
+            progress("embedded, to read flags")
+            reader = load_reader(config)
+        undo.pop_all()
+    return Chain(links, reader=reader, sufficiency=config.sufficiency)
+
+
+def load_reader(config: RouterConfig) -> FlagReader:
+    """The embedded model, to read flags beside router models that are elsewhere or read none."""
+    from tiergraph.proposers.llamacpp import EMBEDDED, LlamaCppProposer
+
+    shared = config.router
+    settings = RouterModelConfig(contexts=shared.contexts, threads=shared.threads)
+    return LlamaCppProposer.load(
+        EMBEDDED,
+        ladder=config.ladder,
+        config=settings,
+        sufficiency=config.sufficiency,
+        config_digest=config.digest,
+    )
+
+
+def with_reader(proposer: Proposer, config: RouterConfig) -> Chain:
+    """A chain of one router model of the user's own, with the embedded model for flags where it is not on the spot."""
+    own = proposer.location == "on_prem" and isinstance(proposer, FlagReader)
+    reader = None if own else load_reader(config)
+    return Chain.of(proposer, sufficiency=config.sufficiency, reader=reader)
+
+
+def _own_reader(links: list[Link]) -> FlagReader | None:
+    return next((link.proposer for link in links if link.bounded and isinstance(link.proposer, FlagReader)), None)
+
+
+def _load_link(entry: RouterModelConfig, config: RouterConfig) -> Link:
+    given: dict[str, Any] = {
+        "ladder": config.ladder,
+        "config": entry,
+        "sufficiency": config.sufficiency,
+        "config_digest": config.digest,
+    }
+    if not entry.scheme:
+        from tiergraph.config import expand_env
+        from tiergraph.proposers.llamacpp import LlamaCppProposer
+
+        # It keeps deadlines by itself and has a breaker of its own.
+        own: Proposer = LlamaCppProposer.load(expand_env(entry.model), **given)
+        return Link(proposer=own, boundary=entry.boundary, bounded=True)
+    loaded: Proposer
+    if entry.scheme == "embedding":
+        from tiergraph.proposers.embedding import EmbeddingProposer
+
+        loaded = EmbeddingProposer.load(**given)
+    elif entry.scheme == "python":
+        loaded = _python(entry, given)
+    else:
+        from tiergraph.proposers.hosted import HostedProposer
+
+        loaded = HostedProposer.load(**given)
+    breaker = Breaker(entry.breaker_failures, entry.breaker_reset_s)
+    return Link(proposer=loaded, boundary=entry.boundary, breaker=breaker)
+
+
+def _python(entry: RouterModelConfig, given: dict[str, Any]) -> Proposer:
+    """A `Proposer` or a LangChain decision model that a reference names, or what it makes when called."""
+    found: Any = resolve(entry.model, "router.model")
+    if callable(found) and not hasattr(found, "propose") and not hasattr(found, "invoke"):
+        found = found(**entry.params)
+    if hasattr(found, "propose"):
+        proposer: Proposer = found
+        return proposer
+    if hasattr(found, "invoke"):
+        from tiergraph.proposers.decisions import DecisionModelProposer
+
+        return DecisionModelProposer.load(found, **given)
+    raise ConfigError(
+        f"router.model: {entry.model!r} is a {type(found).__name__}.",
+        fix="point it at a Proposer or a LangChain decision model.",
+    )
+
+
+def resolve(reference: str, where: str) -> Any:
+    """The object that ``python:module:attribute`` names.
+
+    Raises:
+        ConfigError: It cannot be imported; names ``where``.
+    """
+    _, module, attribute = reference.split(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"{where}: {reference!r} cannot be imported ({error}).", fix="check module and attribute."
+        ) from None
+    return found
