@@ -1,4 +1,4 @@
-"""GGUF files with random weights, small enough for tests: one with the router's contract, others without.
+"""GGUF files small enough for tests: random weights with the router's contract and without, and one that routes.
 
 The vocabulary is a byte-level BPE learned from the help texts that ship with Python, so it is the same everywhere.
 """
@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +32,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "reason": REASONS,
 }
 PROBES = 32
+Tensors = dict[str, np.ndarray[Any, Any]]
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -93,6 +94,19 @@ def _merged(symbols: list[str], pair: tuple[str, str]) -> Iterator[str]:
             i += 1
 
 
+def _joining(word: str, learned: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Merges that, after those that are learned, make one token of a word."""
+    alphabet = byte_alphabet()
+    symbols = [alphabet[byte] for byte in word.encode()]
+    for pair in learned:
+        symbols = list(_merged(symbols, pair))
+    more = []
+    while len(symbols) > 1:
+        more.append((symbols[0], symbols[1]))
+        symbols[:2] = [symbols[0] + symbols[1]]
+    return more
+
+
 def _letter_pairs() -> Iterator[tuple[str, str]]:
     high = byte_alphabet()[128:]
     yield from ((left, right) for left in high for right in high)
@@ -115,16 +129,20 @@ def build(
     arch: str = "llama",
     with_weights: bool = True,
     contract_changes: dict[str, Any] | None = None,
+    words: Sequence[str] = (),
+    arrange: Callable[[list[str], Tensors], None] | None = None,
 ) -> Path:
     """Write a GGUF of random weights and return ``path``.
 
     Args:
         contract: Whether it carries control tokens and ``tiergraph.contract``, as the embedded model does.
-        vocabulary: Tokens, control tokens included.
+        vocabulary: Tokens, control tokens included, those of ``words`` not.
         width: Width of the network; it and ``feed_forward`` are multiples of 32 for ``q8_0``.
         scale: Spread of the output matrix: the larger, the more the answers differ between texts.
         with_weights: Without them the file holds a vocabulary only.
         contract_changes: Keys of the contract to replace, for broken ones.
+        words: Texts without spaces inside that are one token each.
+        arrange: Changes the tensors, given the tokens as the file spells them.
     """
     rng = np.random.default_rng(seed)
     if contract:
@@ -133,6 +151,8 @@ def build(
     else:
         special = ["<s>", "</s>", "<pad>", "<|im_start|>", "<|im_end|>"]
     learned = merges(vocabulary - 256 - len(special))
+    for word in words:
+        learned = (*learned, *_joining(word, learned))
     tokens = [*byte_alphabet(), *(left + right for left, right in learned), *special]
     first = len(tokens) - len(special)
     ids = {token: first + i for i, token in enumerate(special)}
@@ -181,7 +201,7 @@ def build(
     def matrix(rows: int, columns: int, spread: float) -> np.ndarray[Any, Any]:
         return (rng.standard_normal((rows, columns)) * spread).astype(np.float32)
 
-    shapes: dict[str, np.ndarray[Any, Any]] = {}
+    shapes: Tensors = {}
     if with_weights:
         shapes["token_embd.weight"] = matrix(len(tokens), width, 1.0)
         shapes["output_norm.weight"] = np.ones(width, np.float32)
@@ -199,6 +219,8 @@ def build(
             shapes[f"blk.{i}.{part}.weight"] = matrix(rows, columns, 1 / columns**0.5)
         for part in ("attn_norm", "ffn_norm"):
             shapes[f"blk.{i}.{part}.weight"] = np.ones(width, np.float32)
+    if arrange is not None:
+        arrange(tokens, shapes)
     kinds = gguf.GGMLQuantizationType
     for name, array in shapes.items():
         if array.ndim == 1 or weights == "f32":
@@ -239,6 +261,108 @@ def build_medium(path: Path) -> Path:
         context=2048,
         weights="q8_0",
     )
+
+
+TRIGGERS = ("theorem", "eigenvalue", "topology", "monads", "asymptotic")
+"""Words that make `build_routing`'s model ask for the dear tier. None of our prompts has them."""
+
+_TRIGGER, _CONSTANT, _SPARE, _SEEN = range(4)
+"""Channels of its network: a trigger is here; always 1; 1 without a trigger, so that all are as long; seen so far."""
+
+
+def build_routing(
+    path: Path, *, cheap: str = "small", dear: str = "large", chat_template: str | None = CHATML, context: int = 4096
+) -> Path:
+    """A hand-made model that really routes: a text with one of `TRIGGERS` to ``dear``, any other to ``cheap``.
+
+    Attention is uniform, since queries and keys are 0, and copies what share of the tokens were triggers into a channel
+    of its own. That channel raises every token that begins ``dear`` and lowers those that begin ``cheap``; without it
+    the constant does the opposite. Names that begin alike would confuse it. Further biases let it write JSON under a
+    grammar with as few tokens as there are, without white space, with flags that are false.
+    """
+    names = (cheap, dear)
+
+    def arrange(tokens: list[str], tensors: Tensors) -> None:
+        for name, array in tensors.items():
+            if not name.endswith("norm.weight"):
+                array[:] = 0
+        texts = [_text(token) for token in tokens]
+        embedding, output = tensors["token_embd.weight"], tensors["output.weight"]
+        embedding[:, _CONSTANT] = embedding[:, _SPARE] = 1
+        triggers = [i for i, text in enumerate(texts) if text.strip() in TRIGGERS]
+        embedding[triggers, _TRIGGER], embedding[triggers, _SPARE] = 1, 0
+        tensors["blk.0.attn_v.weight"][0, _TRIGGER] = 1
+        tensors["blk.0.attn_output.weight"][_SEEN, 0] = 1000  # a share of 1 in 2,000 outweighs the constant
+        for i, text in enumerate(texts):
+            output[i, _CONSTANT] = _liking(text)
+            for name, way in ((cheap, -1), (dear, 1)):
+                if text.strip() and name.startswith(text.strip()):
+                    output[i, _CONSTANT] -= 2 * way
+                    output[i, _SEEN] += 4 * way
+
+    words = [space + word for word in (*TRIGGERS, *names) for space in ("", " ")]
+    return build(
+        path,
+        contract=False,
+        layers=1,
+        context=context,
+        chat_template=chat_template,
+        words=words,
+        arrange=arrange,
+    )
+
+
+def _text(token: str) -> str:
+    alphabet = {character: byte for byte, character in enumerate(byte_alphabet())}
+    if token in ("<s>", "</s>", "<pad>", "<|im_start|>", "<|im_end|>"):
+        return token
+    return bytes(alphabet[character] for character in token).decode("utf-8", "replace")
+
+
+def _liking(text: str) -> float:
+    """How much the routing model likes a token where several are possible."""
+    bare = text.strip()
+    liking = 0.05 * len(text)
+    if text == "</s>" or text in (",", "}"):
+        liking += 1.0
+    if text[0].isspace():
+        liking -= 3.0
+    if text == "-":
+        liking -= 1.0
+    if bare and "true".startswith(bare):
+        liking -= 1.0
+    if bare.isdigit() or text == ".":
+        liking -= 0.25 if bare == "1" else 0.5
+    return liking
+
+
+def build_lora(
+    path: Path,
+    *,
+    layers: int = 2,
+    width: int = 64,
+    rank: int = 2,
+    strength: float = 1.0,
+    arch: str = "llama",
+    seed: int = 7,
+) -> Path:
+    """A LoRA adapter with random weights on the attention of a model that `build` made with the same shape."""
+    rng = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(str(path), arch)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", float(rank))
+    for i in range(layers):
+        for part in ("attn_q", "attn_output"):
+            down = rng.standard_normal((rank, width)).astype(np.float32) * strength / width**0.5
+            up = rng.standard_normal((width, rank)).astype(np.float32)
+            writer.add_tensor(f"blk.{i}.{part}.weight.lora_a", down)
+            writer.add_tensor(f"blk.{i}.{part}.weight.lora_b", up)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
 
 
 def manifest(model: Path, calibration: dict[str, Any] | None = None) -> Path:

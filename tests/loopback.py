@@ -6,25 +6,63 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
+
+from constrained_reply import ANSWERED_BADLY, mode_of, routed, spoilt, token_chances
+
+__all__ = ["MISBEHAVIOURS", "ModelServer", "first_then", "routed"]
+
+MISBEHAVIOURS = ("slow", "drip", "429", "500", "cut", "garbage", "truncated", *ANSWERED_BADLY)
+"""Every way in which a server may fail a call that asks for JSON of a schema.
+
+``slow``: answers after ``pause`` seconds. ``drip``: one byte at a time for as long. ``cut``: closes the connection
+within the answer. ``garbage``: a web page. ``truncated``: half of the answer, ended by its length. The rest: see
+`constrained_reply.spoilt`.
+"""
+
+Reply = Callable[[dict[str, Any]], str]
 
 
 class ModelServer:
-    """Answers ``/v1/chat/completions`` and ``/api/chat`` on 127.0.0.1.
+    """Answers ``/v1/chat/completions`` and ``/api/chat`` on 127.0.0.1. All attributes may change between calls.
 
-    ``behaviour``: ``answer``, ``tools``, ``429``, ``500``, ``400``, ``slow``, ``cut``, ``garbage``, ``empty``.
-    ``requests`` are the bodies that came in.
+    Attributes:
+        behaviour: ``answer``, ``tools``, ``400`` (or any status), or one of `MISBEHAVIOURS`.
+        text: What is answered where there is no ``reply``.
+        reply: From a request's body to the answer; `routed` is a server that keeps to every schema. A call that offers
+            tools is then answered with the first of them.
+        logprobs: What a call for log probabilities meets: ``refused`` is a 400, ``ignored`` an answer without, and a
+            mapping from values of the first property to their probabilities is given as that of its tokens.
+        honours: Modes (see `constrained_reply.mode_of`) in which ``reply`` is kept; ``None`` is all of them.
+        otherwise: Behaviour in every other mode.
+        pause: Seconds for ``slow`` and ``drip``.
+        requests: Bodies that came in.
+        headers: Of each of them.
     """
 
-    def __init__(self, behaviour: str = "answer", text: str = "From the wire.") -> None:
-        self.behaviour, self.text = behaviour, text
+    def __init__(
+        self,
+        behaviour: str = "answer",
+        text: str = "From the wire.",
+        *,
+        reply: Reply | None = None,
+        logprobs: Mapping[str, float] | Literal["refused", "ignored"] = "ignored",
+        honours: tuple[str, ...] | None = None,
+        otherwise: str = "forbidden tier",
+        pause: float = 3.0,
+    ) -> None:
+        self.behaviour, self.text, self.reply = behaviour, text, reply
+        self.logprobs, self.honours, self.otherwise, self.pause = logprobs, honours, otherwise, pause
         self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else head and body of an answer wait for each other
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -32,12 +70,14 @@ class ModelServer:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 server.requests.append(body)
+                server.headers.append(dict(self.headers))
                 with suppress(BrokenPipeError, ConnectionResetError):  # a client that ran out of patience
                     server._respond(self, body)
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        self._closing = threading.Event()
+        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -52,30 +92,96 @@ class ModelServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self._http.shutdown()
         self._http.server_close()
 
     def _respond(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
-        if self.behaviour.isdigit():
-            return _send(handler, int(self.behaviour), json.dumps({"error": {"message": "told to"}}))
-        if self.behaviour == "slow":
-            time.sleep(3)
-        if self.behaviour == "garbage":
+        behaviour = self._behaviour(body)
+        if behaviour.isdigit():
+            return _send(handler, int(behaviour), json.dumps({"error": {"message": "told to"}}))
+        if behaviour == "slow":
+            self._closing.wait(self.pause)
+        if behaviour == "garbage":
             return _send(handler, 200, "<html>not what you asked for</html>")
         ollama = handler.path.startswith("/api")
-        lines = _ollama_lines(self, body) if ollama else _openai_lines(self, body)
+        said = _Said(self, body, behaviour)
+        lines = _ollama_lines(said, body) if ollama else _openai_lines(said, body)
         streaming = bool(body.get("stream"))
-        if self.behaviour == "cut":
-            handler.send_response(200)
-            handler.send_header("Content-Type", "application/x-ndjson" if ollama else "text/event-stream")
-            handler.send_header("Content-Length", "100000")
-            handler.end_headers()
-            handler.wfile.write(lines[0].encode())
-            handler.wfile.flush()
-            handler.connection.shutdown(socket.SHUT_RDWR)
-            handler.close_connection = True
-            return None
-        return _send(handler, 200, "".join(lines) if streaming else lines[-1], stream=streaming and not ollama)
+        text = "".join(lines) if streaming else lines[-1]
+        if behaviour == "cut":
+            return _cut(handler, lines[0][: None if streaming else 40], ollama)
+        if behaviour == "drip":
+            return _drip(handler, text, self.pause, self._closing)
+        return _send(handler, 200, text, stream=streaming and not ollama)
+
+    def _behaviour(self, body: dict[str, Any]) -> str:
+        if self.logprobs == "refused" and body.get("logprobs"):
+            return "400"
+        if self.honours is not None and self.behaviour == "answer" and mode_of(body) not in self.honours:
+            return self.otherwise
+        return self.behaviour
+
+
+def first_then(first: str, then: Reply = routed) -> Reply:
+    """A reply that is ``first`` once, and ``then`` from there on."""
+    said: list[str] = []
+
+    def reply(body: dict[str, Any]) -> str:
+        said.append(first)
+        return first if len(said) == 1 else then(body)
+
+    return reply
+
+
+class _Said:
+    """What is answered: text, tool calls, why it ends, and its tokens where they were asked for and are given."""
+
+    def __init__(self, server: ModelServer, body: dict[str, Any], behaviour: str) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.finish, self.tokens = "stop", None
+        if behaviour == "tools":
+            self.text, self.calls = "", [{"name": "track", "arguments": {"order": "HB-1"}}]
+            return
+        text = server.text if server.reply is None else server.reply(body)
+        self.text = "" if behaviour == "empty" else text
+        if server.reply is not None and behaviour in ANSWERED_BADLY:
+            self.text = spoilt(text, behaviour, body)
+        if behaviour == "truncated":
+            self.text, self.finish = text[: len(text) // 2], "length"
+        if body.get("logprobs") and isinstance(server.logprobs, Mapping):
+            self.tokens = token_chances(self.text, server.logprobs)
+        offered = body.get("tools") if server.reply is not None else None
+        if offered and behaviour != "plain text" and self.text:
+            self.calls = [{"name": offered[0]["function"]["name"], "arguments": self.text}]
+            self.text = ""
+
+
+def _cut(handler: BaseHTTPRequestHandler, start: str, ollama: bool) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/x-ndjson" if ollama else "text/event-stream")
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    handler.wfile.write(start.encode())
+    handler.wfile.flush()
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
+def _drip(handler: BaseHTTPRequestHandler, text: str, seconds: float, closing: threading.Event) -> None:
+    data = text.encode()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    end = time.monotonic() + seconds
+    for at in range(len(data) - 1):  # the last byte comes when the time is up
+        handler.wfile.write(data[at : at + 1])
+        handler.wfile.flush()
+        left = len(data) - 1 - at
+        if closing.wait(max(0.0, end - time.monotonic()) / left):
+            return
+    handler.wfile.write(data[-1:])
 
 
 def _send(handler: BaseHTTPRequestHandler, status: int, text: str, *, stream: bool = False) -> None:
@@ -87,26 +193,22 @@ def _send(handler: BaseHTTPRequestHandler, status: int, text: str, *, stream: bo
     handler.wfile.write(data)
 
 
-def _said(server: ModelServer) -> tuple[str, list[dict[str, Any]]]:
-    if server.behaviour == "tools":
-        return "", [{"name": "track", "arguments": {"order": "HB-1"}}]
-    return ("" if server.behaviour == "empty" else server.text), []
-
-
-def _openai_lines(server: ModelServer, body: dict[str, Any]) -> list[str]:
-    text, calls = _said(server)
+def _openai_lines(said: _Said, body: dict[str, Any]) -> list[str]:
+    text = said.text
     tool_calls = [
-        {"index": i, "id": f"c{i}", "type": "function", "function": {**c, "arguments": json.dumps(c["arguments"])}}
-        for i, c in enumerate(calls)
+        {"index": i, "id": f"c{i}", "type": "function", "function": {**c, "arguments": _text(c["arguments"])}}
+        for i, c in enumerate(said.calls)
     ]
-    finish = "tool_calls" if calls else "stop"
+    finish = "tool_calls" if tool_calls and said.finish == "stop" else said.finish
     usage = {"prompt_tokens": 21, "completion_tokens": 4, "total_tokens": 25}
     base = {"id": "x", "created": 1, "model": body.get("model", "m")}
     if not body.get("stream"):
         message: dict[str, Any] = {"role": "assistant", "content": text or None}
         if tool_calls:
             message["tool_calls"] = tool_calls
-        choice = {"index": 0, "message": message, "finish_reason": finish}
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish}
+        if said.tokens is not None:
+            choice["logprobs"] = {"content": said.tokens}
         return [json.dumps({**base, "object": "chat.completion", "choices": [choice], "usage": usage})]
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": part} for part in text.split(" ")] or [{}]
     deltas = [{**d, "content": d["content"] + " "} if d.get("content") else d for d in deltas]
@@ -119,14 +221,35 @@ def _openai_lines(server: ModelServer, body: dict[str, Any]) -> list[str]:
     return [*lines, "data: [DONE]\n\n"]
 
 
-def _ollama_lines(server: ModelServer, body: dict[str, Any]) -> list[str]:
-    text, calls = _said(server)
+def _ollama_lines(said: _Said, body: dict[str, Any]) -> list[str]:
+    text = said.text
     base = {"model": body.get("model", "m"), "created_at": "2026-01-01T00:00:00Z"}
+    calls = [{"function": {**call, "arguments": _mapping(call["arguments"])}} for call in said.calls]
+    counts: dict[str, Any] = {"prompt_eval_count": 21, "eval_count": 4, "total_duration": 1}
+    ended = {"done": True, "done_reason": said.finish, **counts}
+    if not body.get("stream"):
+        whole: dict[str, Any] = {"role": "assistant", "content": text}
+        if calls:
+            whole["tool_calls"] = calls
+        tokens = {} if said.tokens is None else {"logprobs": said.tokens}
+        return [json.dumps({**base, "message": whole, **ended, **tokens})]
     messages: list[dict[str, Any]] = [{"role": "assistant", "content": part + " "} for part in text.split(" ") if part]
     if calls:
-        messages = [{"role": "assistant", "content": "", "tool_calls": [{"function": call} for call in calls]}]
+        messages = [{"role": "assistant", "content": "", "tool_calls": calls}]
     lines = [json.dumps({**base, "message": message, "done": False}) + "\n" for message in messages]
-    counts = {"prompt_eval_count": 21, "eval_count": 4, "total_duration": 1}
-    closing = {"role": "assistant", "content": ""}
-    lines.append(json.dumps({**base, "message": closing, "done": True, "done_reason": "stop", **counts}) + "\n")
+    lines.append(json.dumps({**base, "message": {"role": "assistant", "content": ""}, **ended}) + "\n")
     return lines
+
+
+def _text(arguments: Any) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+
+def _mapping(arguments: Any) -> Any:
+    """Arguments as Ollama sends them: an object, or whatever a broken answer is."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return {"text": arguments}

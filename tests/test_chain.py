@@ -61,6 +61,7 @@ def test_near_the_boundary_the_next_one_decides():
 def test_the_last_one_decides_however_unsure_it_is():
     decision = decide(chain(named("first", confidence=0.52), named("second", confidence=0.51)))
     assert (decision.proposer, decision.tier) == ("second", "small")
+    assert codes(decision) == [("first", "near_boundary"), ("second", "decided")]
 
 
 def test_where_the_next_one_fails_the_opinion_before_it_stands():

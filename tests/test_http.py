@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -143,46 +136,6 @@ def test_why_a_tier_cannot_be_reached_is_said_without_a_request(monkeypatch):
     assert why_unreachable(tier[4]) is None
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     assert why_unreachable(tier[1]) is None
-
-
-@pytest.fixture(scope="module")
-def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """llama.cpp's own OpenAI-compatible server over a small GGUF with random weights."""
-    from gguf_factory import build_small
-
-    path = build_small(Path(tmp_path_factory.mktemp("gguf")) / "generic.gguf")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "llama_cpp.server",
-        "--model",
-        str(path),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    log = path.with_suffix(".log").open("w")
-    process = subprocess.Popen(
-        [*command, "--n_ctx", "1024"], stdout=log, stderr=log, env={**os.environ, "NO_COLOR": "1"}
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{url}/v1/models", timeout=1).read()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise RuntimeError(path.with_suffix(".log").read_text()[-2000:]) from None
-                time.sleep(0.25)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.mark.parametrize("streaming", [False, True])

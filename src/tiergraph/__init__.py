@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tiergraph.config import RouterConfig, load_config
     from tiergraph.decider import Decider, create_decider
+    from tiergraph.decision_model import create_decision_model
     from tiergraph.graph import create_tier_router
     from tiergraph.policy import Decision, Finding
     from tiergraph.records import RecordLog
@@ -26,6 +27,7 @@ _HOME = {
     "RouterOutput": "state",
     "Tier": "tiers",
     "create_decider": "decider",
+    "create_decision_model": "decision_model",
     "create_tier_router": "graph",
     "load_config": "config",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "RouterOutput",
     "Tier",
     "create_decider",
+    "create_decision_model",
     "create_tier_router",
     "load_config",
 ]

@@ -20,6 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from tiergraph.config import RouterConfig, expand_env
 from tiergraph.errors import ConfigError, TierError
 from tiergraph.extractive import UNSURE, compose, quote
+from tiergraph.failures import failure_of
 from tiergraph.handoff import MAX_TOKENS, Handoff
 from tiergraph.tiers import Tier
 
@@ -143,27 +144,8 @@ def classify(tier: str, error: Exception) -> TierError:
     """A provider's exception as a `TierError`: by status code where it has one, else by kind."""
     if isinstance(error, TierError):
         return error
-    status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(status, int):
-        if status == 429:
-            return TierError(tier, "rate_limited", retryable=True)
-        if status in (408, 504):
-            return TierError(tier, "timeout", retryable=True)
-        if status >= 500:
-            return TierError(tier, "server_error", retryable=True)
-        if status >= 400:
-            return TierError(tier, "bad_request", retryable=False)
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
-        return TierError(tier, "timeout", retryable=True)
-    if isinstance(error, ConnectionError) or names & {
-        "APIConnectionError",
-        "ConnectError",
-        "TransportError",
-        "RemoteProtocolError",
-    }:
-        return TierError(tier, "unreachable", retryable=True)
-    return TierError(tier, "error", retryable=False)
+    code, retryable = failure_of(error)
+    return TierError(tier, code, retryable=retryable)
 
 
 def build_client(tier: Tier, *, model: Any = None, tools: Sequence[Any] = ()) -> TierClient:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tiergraph.commands import ask, bench, check, decide, demo, init, schema, train
+from tiergraph.commands import ask, bench, check, decide, demo, init, prompts, schema, train
 from tiergraph.commands.group import OneLineGroup
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command(epilog=ask.EXAMPLE)(ask.ask)
 app.command(epilog=init.EXAMPLE)(init.init)
 app.command(epilog=check.EXAMPLE)(check.check)
 app.command(epilog=schema.EXAMPLE)(schema.schema)
+app.add_typer(prompts.prompts, name="prompts")
 app.command(epilog=bench.EXAMPLE)(bench.bench)
 app.command(epilog=train.EXAMPLE)(train.train)
 

@@ -7,7 +7,7 @@ highest tier left answers.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -223,6 +223,7 @@ class Decider:
             confidence=probabilities.get(resolution.tier or "", None),
             score=proposed.score if proposed else None,
             tier_probabilities=probabilities,
+            field_probabilities=proposed.field_probabilities if proposed and proposal else {},
             findings=findings,
             reasons=reasons,
             proposal=proposal,
@@ -255,6 +256,7 @@ def create_decider(
     *,
     proposer: Proposer | Chain | None = None,
     given: Container[str] = (),
+    progress: Callable[[str], None] | None = None,
 ) -> Decider:
     """Screens and router models of a configuration, ready to decide.
 
@@ -264,6 +266,7 @@ def create_decider(
             somewhere else, gets the embedded model beside it for them.
         given: Names of tiers whose chat model the caller brings; they count as reachable. The others count as
             unreachable where `tiergraph.answering.why_unreachable` finds a reason.
+        progress: Told what is loaded next.
 
     Raises:
         ConfigError: The configuration does not fit the router model.
@@ -272,7 +275,7 @@ def create_decider(
     from tiergraph.answering import unreachable_tiers
 
     if proposer is None:
-        proposer = load_proposer(config)
+        proposer = load_proposer(config) if progress is None else load_proposer(config, progress=progress)
     elif not isinstance(proposer, Chain):
         from tiergraph.proposers.linking import with_reader
 
@@ -284,8 +287,8 @@ def create_decider(
     )
 
 
-def load_proposer(config: RouterConfig) -> Proposer | Chain:
-    """The router models that the configuration names, as a chain."""
+def load_proposer(config: RouterConfig, *, progress: Callable[[str], None] = lambda _: None) -> Proposer | Chain:
+    """The router models that the configuration names, as a chain. ``progress`` is told what is loaded next."""
     from tiergraph.proposers.linking import load_chain
 
-    return load_chain(config)
+    return load_chain(config, progress=progress)

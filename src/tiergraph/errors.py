@@ -15,6 +15,7 @@
     │   └── ProposerUnavailableError  a server did not answer: rate limit, 5xx, unreachable, bad request
     ├── EndpointError         a hosted model gave no answer that keeps to its schema; carries a reason code
     ├── JudgeError            no verdict could be had; never a pass
+    │   └── JudgeTimeoutError       not before its deadline
     ├── TierError             one tier did not answer; carries a reason code
     └── TiersUnavailableError every allowed tier failed and ``on_unavailable`` is ``raise``
 
@@ -125,6 +126,12 @@ class JudgeError(TiergraphError):
     """The judge gave no verdict. It counts as "not a pass"."""
 
     code: ClassVar[str] = "judge_failed"
+
+
+class JudgeTimeoutError(JudgeError):
+    """The judge gave no verdict before its deadline."""
+
+    code = "judge_timeout"
 
 
 class TierError(TiergraphError):

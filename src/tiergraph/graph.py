@@ -11,7 +11,8 @@ from langgraph.graph.state import CompiledStateGraph
 from tiergraph.answering import build_client, check_models, retriever_calls
 from tiergraph.config import RouterConfig
 from tiergraph.decider import Decider, create_decider
-from tiergraph.judges import EvidenceJudge, Judge
+from tiergraph.judges import Judge
+from tiergraph.judges.loading import load_judges, probe_judges
 from tiergraph.nodes import Node, Nodes
 from tiergraph.proposers.base import Proposer
 from tiergraph.records import OnRecord
@@ -73,7 +74,7 @@ def create_tier_router(
         config: From `load_config`.
         retriever: A LangChain retriever or a function from a query to documents; ``config.retrieval.location`` says
             where it is.
-        judge: Asked in place of the evidence judge, which stays behind it for drafts that it may not see.
+        judge: Asked in place of the configured one. The evidence judge stays behind it for drafts that it may not see.
         proposer: A router model in place of the configured one.
         decider: Screens and router model that are loaded already, to share between graphs.
         models: Tier name to the LangChain chat model to use in place of the configured reference.
@@ -84,13 +85,16 @@ def create_tier_router(
 
     Raises:
         ConfigError: A reference cannot be resolved, or a model is given for an unknown tier.
-        ModelError: The router model cannot be loaded, or was refused by the canary.
+        ModelError: The router model cannot be loaded, or was refused by the canary; or the judge by its probe.
     """
     models = dict(models or {})
     check_models(models, config)
     if decider is None:
         decider = create_decider(config, proposer=proposer, given=models)
         decider.warm()
+    judges = load_judges(config, judge)
+    if config.cascade.judge != "none":
+        probe_judges(judges)
     nodes = Nodes(
         decider=decider,
         clients={
@@ -98,7 +102,7 @@ def create_tier_router(
             for tier in config.tiers
             if tier.name not in decider.unreachable
         },
-        judges=(EvidenceJudge(),) if judge is None else (judge, EvidenceJudge()),
+        judges=judges,
         retriever=None if retriever is None else retriever_calls(retriever),
         on_record=on_record,
     )

@@ -57,8 +57,7 @@ class _Part:
     text: str
 
     def rendered(self, fence: str) -> str:
-        labels = "".join(f" {name}={_quoted(value)}" for name, value in self.labels)
-        return f"<{fence} kind={_quoted(self.kind)}{labels}>\n{self.text}\n</{fence}>"
+        return fenced(fence, self.kind, self.text, self.labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +119,12 @@ def free_fence(texts: Sequence[str]) -> str:
     """The first of ``data-1``, ``data-2``, ... that stands in none of ``texts``, in any case or width of letters."""
     taken = {int(number) for text in texts for number in _FENCE.findall(fold(text))}
     return next(f"data-{number}" for number in count(1) if number not in taken)
+
+
+def fenced(fence: str, kind: str, text: str, labels: Sequence[tuple[str, str]] = ()) -> str:
+    """``text`` between two marks of a `free_fence`, the first with what it is and its labels."""
+    said = "".join(f" {name}={_quoted(value)}" for name, value in labels)
+    return f"<{fence} kind={_quoted(kind)}{said}>\n{text}\n</{fence}>"
 
 
 def _quoted(value: str) -> str:

@@ -22,7 +22,7 @@ from tiergraph.answering import Reply, TierClient, estimate_tokens, prompt_token
 from tiergraph.decider import Decider
 from tiergraph.documents import Document, as_documents
 from tiergraph.effects import Call, Steps, arun, run
-from tiergraph.errors import JudgeError, TierError, TiersUnavailableError
+from tiergraph.errors import JudgeError, JudgeTimeoutError, TierError, TiersUnavailableError
 from tiergraph.extractive import QUOTE_K
 from tiergraph.handoff import Draft, Handoff
 from tiergraph.judges import EvidenceJudge, Judge, Verdict
@@ -455,8 +455,8 @@ class Nodes:
             except GraphBubbleUp:
                 raise
             except Exception as error:
-                code = "judge_timeout" if isinstance(error, TimeoutError) else "judge_failed"
-                return _no_verdict(code), findings, judge.name
+                late = isinstance(error, (TimeoutError, JudgeTimeoutError))
+                return _no_verdict("judge_timeout" if late else "judge_failed"), findings, judge.name
             given = verdict.as_json()
             for key in ("unsupported", "uncovered"):
                 given[key] = [self.decider.redactor.restore(claim, seen.vault) for claim in given[key]]

@@ -196,6 +196,7 @@ class Decision:
         score: Calibrated probability in [0, 1] that the cheapest tier is not enough; ``None`` where a rule decided
             alone.
         tier_probabilities: Tier name to probability, 0 for every forbidden one; empty where no model spoke.
+        field_probabilities: Field to value to probability, for every field but the tier; empty where none is known.
         findings: What the screens and the model's flags saw.
         reasons: Codes, the deciding one first.
         proposal: The router model's JSON, or ``None`` where none could be had.
@@ -215,6 +216,7 @@ class Decision:
     confidence: float | None = None
     score: float | None = None
     tier_probabilities: Mapping[str, float] = field(default_factory=dict)
+    field_probabilities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     reasons: tuple[str, ...] = ()
     proposal: Proposal | None = None

@@ -9,11 +9,39 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import NamedTuple
 
 from tiergraph.errors import ConfigError
 
-PROMPTS: Mapping[str, str] = MappingProxyType({"tier": "v1", "handoff": "v1", "router": "v1", "messages": "v1"})
+PROMPTS: Mapping[str, str] = MappingProxyType(
+    {"tier": "v1", "handoff": "v1", "router": "v2", "propose": "v1", "judge": "v1", "messages": "v1", "decision": "v1"}
+)
 """The prompts in use and the version of each."""
+
+
+class Use(NamedTuple):
+    """How the code uses a prompt: the variables that it passes to `Prompt.render`, and the module that does."""
+
+    variables: frozenset[str]
+    module: str
+
+
+def _use(module: str, *variables: str) -> Use:
+    return Use(frozenset(variables), module)
+
+
+USES: Mapping[str, Use] = MappingProxyType(
+    {
+        "tier": _use("handoff", "fence", "unsure"),
+        "handoff": _use("handoff", "material", "question"),
+        "router": _use("proposers.branches", "fields"),
+        "propose": _use("proposers.asking", "fence", "intents", "reasons", "tiers"),
+        "judge": _use("judges.hosted", "fence", "material", "most"),
+        "messages": _use("nodes"),
+        "decision": _use("proposers.decision_questions"),
+    }
+)
+"""What each prompt in use has to ask for, just that; `load_prompt` and ``tiergraph prompts check`` hold it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _VARIABLE = re.compile(r"\{\{([a-z][a-z0-9_]*)\}\}")
@@ -63,7 +91,8 @@ def load_prompt(name: str, version: str = "v1") -> Prompt:
     """A prompt of the package.
 
     Raises:
-        ConfigError: There is no such prompt or version, or its text has braces that make no variable.
+        ConfigError: There is no such prompt or version, its text has braces that make no variable, or it is in use
+            and asks for other variables than the code has.
     """
     file = f"prompts/{name}/{version}.md"
     if not (_NAME.fullmatch(name) and _NAME.fullmatch(version)):
@@ -72,7 +101,22 @@ def load_prompt(name: str, version: str = "v1") -> Prompt:
         text = files("tiergraph.prompts").joinpath(name, f"{version}.md").read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError("There is no such prompt.", file=file, fix=f"use one of {sorted(PROMPTS)}.") from None
-    return make_prompt(name, version, text)
+    prompt = make_prompt(name, version, text)
+    if PROMPTS.get(name) == version:
+        check_variables(prompt)
+    return prompt
+
+
+def check_variables(prompt: Prompt) -> None:
+    """Raise `ConfigError` where a prompt in use asks for other variables than the code has for it."""
+    use = USES.get(prompt.name)
+    if use is None or prompt.variables == use.variables:
+        return
+    raise ConfigError(
+        f"It asks for {sorted(prompt.variables)}, and the code has {sorted(use.variables)}.",
+        file=f"prompts/{prompt.name}/{prompt.version}.md",
+        fix="write just those, each as {{name}}, or change USES with the code.",
+    )
 
 
 def make_prompt(name: str, version: str, text: str) -> Prompt:
@@ -107,6 +151,10 @@ def prompts_digest() -> str:
 @lru_cache(maxsize=1)
 def messages_for_people() -> Mapping[str, str]:
     """What the user reads where no draft is the answer, by outcome: human, refused, abstained, unavailable."""
-    text = load_prompt("messages", PROMPTS["messages"]).text
+    return sections(load_prompt("messages", PROMPTS["messages"]).text)
+
+
+def sections(text: str) -> Mapping[str, str]:
+    """The parts of a text under ``## name``, without space at their ends; what stands before the first is left out."""
     parts = _SECTION.split(text)
     return MappingProxyType({name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)})

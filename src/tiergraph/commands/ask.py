@@ -49,10 +49,10 @@ def ask(
 def _answer(settings: Any, retriever: Any, text: str) -> tuple[str, dict[str, Any]]:
     from langchain_core.messages import HumanMessage
 
-    from tiergraph.decider import create_decider
+    from tiergraph.commands.loading import loaded_decider
     from tiergraph.graph import create_tier_router
 
-    with create_decider(settings) as decider:
+    with loaded_decider(settings) as decider:
         router = create_tier_router(settings, retriever=retriever, decider=decider)
         result = router.invoke({"messages": [HumanMessage(text)]})
     return result["messages"][-1].text, result["routing"]

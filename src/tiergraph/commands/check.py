@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: tiergraph check router.yaml --against last-week.yaml"
 
+MOST_PAIRS = 5
+"""Pairs of overlapping clusters that are shown to people; --json has all of them."""
+
 _SECRET = re.compile(
     r"(^|[._-])(api[_-]?key|salt|base[_-]?url|.*token|.*secret|.*password|authorization)$", re.IGNORECASE
 )
@@ -27,17 +31,41 @@ def check(
     against: Annotated[
         Path | None, typer.Option(help="Another router.yaml: print what changed since.", show_default=False)
     ] = None,
+    sanity: Annotated[bool, typer.Option(help="Ask the router models a small set of easy and hard requests.")] = True,
+    hosted: Annotated[
+        bool,
+        typer.Option("--hosted", help="Ask the models behind the network too; external ones may cost money."),
+    ] = False,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="Write what a hosted model's confidence is worth to this JSON file.", show_default=False),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help='For --calibrate: JSONL rows {"text", "tier"}, the right tier.', show_default=False),
+    ] = None,
+    link: Annotated[
+        str | None,
+        typer.Option(help="For --calibrate: the model, where several are hosted.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="For --calibrate: go ahead with an external model.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Validate a router.yaml and say which tiers can be reached.
+    """Validate a router.yaml, say which tiers can be reached, and try its router models.
 
-    The router model is loaded and its canary run. No request is sent. A mistake is one line with
-    file, line and fix, and exit code 2.
+    The router models are loaded and their canaries run; those in this process, and with --hosted the others, are asked
+    how well they tell easy from hard. No request of yours is sent. A mistake is one line with file, line and fix, and
+    exit code 2.
     """
     from tiergraph.config import load_config
 
     settings = load_config(path)
-    report = _report(settings, path)
+    if calibrate is not None or data is not None:
+        from tiergraph.commands.calibrate import run_calibration
+
+        run_calibration(settings, out=calibrate, data=data, link=link, yes=yes, as_json=json)
+        return
+    report = _report(settings, path, sanity=sanity, hosted=hosted)
     if against is not None:
         report["against"] = _changes(load_config(against), settings)
     if json:
@@ -46,8 +74,9 @@ def check(
         _show(report)
 
 
-def _report(settings: RouterConfig, path: Path) -> dict[str, Any]:
+def _report(settings: RouterConfig, path: Path, *, sanity: bool, hosted: bool) -> dict[str, Any]:
     from tiergraph.answering import why_unreachable
+    from tiergraph.commands.check_models import models_report
 
     tiers: list[dict[str, Any]] = [
         {
@@ -63,14 +92,15 @@ def _report(settings: RouterConfig, path: Path) -> dict[str, Any]:
         for tier in settings.tiers
     ]
     unreachable = {tier["name"] for tier in tiers if not tier["reachable"]}
+    models = models_report(settings, sanity=sanity, hosted=hosted)
     return {
         "file": str(path),
         "valid": True,
         "digest": settings.digest,
         "tiers": tiers,
         "policy": _policy(settings.policy),
-        "router_model": _router_model(settings),
-        "warnings": _warnings(settings, unreachable),
+        **models,
+        "warnings": [*_warnings(settings, unreachable), *models["warnings"]],
     }
 
 
@@ -83,17 +113,6 @@ def _policy(policy: PolicyConfig) -> dict[str, Any]:
         "min_confidence": policy.min_confidence,
         "below_min_confidence": policy.below_min_confidence,
     }
-
-
-def _router_model(settings: RouterConfig) -> dict[str, str]:
-    """Load the model, which runs the canary; either failing is a `ModelError`."""
-    from tiergraph.decider import load_proposer
-
-    proposer = load_proposer(settings)
-    try:
-        return {"name": proposer.name, "digest": proposer.digest, "canary": "passed"}
-    finally:
-        proposer.close()
 
 
 def _warnings(settings: RouterConfig, unreachable: set[str]) -> list[str]:
@@ -172,15 +191,61 @@ def _ladder_table(tiers: list[dict[str, Any]]) -> Any:
 
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
-    policy, model = report["policy"], report["router_model"]
+    policy = report["policy"]
     short = f"pii {policy['pii']}, legal {policy['legal']}, safety {policy['safety']}"
     if policy["min_confidence"]:
         short += f", below {policy['min_confidence']:g} confidence {policy['below_min_confidence']}"
     lines = [("policy", short)]
     if policy["rules"]:
         lines.append(("rules", listed(policy["rules"])))
-    lines.append(("router", f"{model['name']} loaded, canary {model['canary']}"))
+    for model in report["router_models"]:
+        lines += _model_facts(model)
+    if report["chain"]:
+        lines += [("chain", report["chain"]["verdict"]), ("", report["chain"]["text"])]
+    judge = report["judge"]
+    if judge["location"] is not None and judge["name"] not in ("evidence", "none"):
+        lines.append(("judge", f"{judge['name']}, {judge['location']}{_probed(judge)}"))
     return lines
+
+
+def _model_facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    canary = f", canary {model['canary']}" if model["canary"] else ""
+    loaded = " loaded" if model["memory"] else ""
+    yield "router", f"{model['name']}{loaded}, {model['location']}{canary}{_probed(model)}"
+    if model["memory"]:
+        yield "memory", model["memory"]["text"]
+    if model["overlap"]:
+        yield "overlap", _overlap(model["overlap"])
+    if model["sanity"]:
+        yield "sanity", model["sanity"]["verdict"]
+        yield "", model["sanity"]["text"]
+    elif not model["asked"]:
+        yield "sanity", "not asked: it is behind the network. --hosted asks it, which may cost money."
+
+
+def _overlap(found: dict[str, Any]) -> str:
+    """Pairs of clusters whose examples lie in each other, and clusters that no threshold separates."""
+    pairs = [
+        f"{first} and {second} {pair['share']:.0%}{' (same route)' if pair['same_route'] else ''}"
+        for pair in found["pairs"]
+        for first, second in [pair["clusters"]]
+    ]
+    more = [f"{len(pairs) - MOST_PAIRS} more pairs"] if len(pairs) > MOST_PAIRS else []
+    text = f"of {found['examples']} examples: {listed([*pairs[:MOST_PAIRS], *more])}"
+    loose = [f"{each['cluster']} (accuracy {each['accuracy']:.2f})" for each in found["unseparated"]]
+    return f"{text}; no threshold separates {listed(loose)}" if loose else text
+
+
+def _probed(thing: dict[str, Any]) -> str:
+    """What a probe found, part by part."""
+    return f", probe: {_parts(thing['probe'])}" if thing["probe"] else ""
+
+
+def _parts(value: Any) -> str:
+    """A nested report in words; empty parts are left out."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{key} {_parts(part)}" for key, part in value.items() if part not in (None, "", {}, []))
 
 
 def _show_changes(against: dict[str, Any]) -> None:

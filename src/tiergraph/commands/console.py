@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,6 +95,17 @@ def progress(label: str, total: float | None, *, hidden: bool = False) -> Iterat
             bar.update(task, advance=steps, description=label)
 
         yield advance
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], None] | None]:
+    """What is being loaded, in one line on stderr that goes away; gives ``None`` where stderr is no terminal."""
+    console = err()
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("loading") as status:
+        yield lambda stage: status.update(escape(plain(stage)))
 
 
 def listed(items: Iterable[str], empty: str = "none") -> str:

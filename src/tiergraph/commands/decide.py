@@ -10,6 +10,7 @@ import typer
 
 from tiergraph.commands.console import facts, json_bytes, listed, out, progress, write_bytes, write_json
 from tiergraph.commands.group import FAILED, BadUse
+from tiergraph.commands.loading import loaded_decider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +53,11 @@ def decide(
 
 
 def _decide_text(settings: Any, text: str, *, as_json: bool) -> None:
-    from tiergraph.decider import create_decider
     from tiergraph.records import decision_json
     from tiergraph.request import parse_request
 
     parse_request(text)  # a mistake in it shows before the model loads
-    with create_decider(settings) as decider:
+    with loaded_decider(settings) as decider:
         row = decision_json(decider.decide(text))
     if as_json:
         write_json(row)
@@ -88,9 +88,7 @@ def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _decide_rows(settings: Any, source: str) -> None:
-    from tiergraph.decider import create_decider
-
-    with _opened(source) as stream, create_decider(settings) as decider:
+    with _opened(source) as stream, loaded_decider(settings) as decider:
         bad = _write_rows(decider, stream)
     if bad:
         raise typer.Exit(FAILED)

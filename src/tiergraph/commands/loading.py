@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tiergraph.config import RouterConfig
+    from tiergraph.decider import Decider
     from tiergraph.extractive import Bm25Retriever
 
 
@@ -27,6 +28,15 @@ def read_config(path: Path | None) -> RouterConfig:
     from tiergraph.config import load_config, parse_config
 
     return parse_config(example_text()) if path is None else load_config(path)
+
+
+def loaded_decider(config: RouterConfig) -> Decider:
+    """As `tiergraph.decider.create_decider`, with its stages on stderr where that is a terminal."""
+    from tiergraph.commands.console import stages
+    from tiergraph.decider import create_decider
+
+    with stages() as progress:
+        return create_decider(config, progress=progress)
 
 
 def read_retriever(path: Path, *, k: int) -> Bm25Retriever:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tiergraph.judges.base import Judge, Reason, Verdict
 from tiergraph.judges.evidence import EvidenceJudge
+from tiergraph.judges.hosted import HostedJudge
 
-__all__ = ["EvidenceJudge", "Judge", "Reason", "Verdict"]
+__all__ = ["EvidenceJudge", "HostedJudge", "Judge", "Reason", "Verdict"]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from tiergraph.extractive.answer import UNSURE
 from tiergraph.extractive.sentences import all_sentences
 from tiergraph.extractive.words import stems, words
+from tiergraph.judges.base import Reason
 
 _UNSURE = re.compile(rf"\W*{UNSURE}\W*", re.IGNORECASE)
 _ABSTAINS = re.compile(
@@ -51,6 +52,20 @@ def without_citations(draft: str, ids: Iterable[str]) -> str:
         return "" if cites else match.group()
 
     return _BRACKETS.sub(kept, draft)
+
+
+def no_answer(draft: str, question: str) -> Reason | None:
+    """Why a draft, its citations taken out, is no answer at all, whatever the documents say; ``None`` where it is one.
+
+    ``empty``, ``abstained``, ``refusal`` or ``echo``.
+    """
+    if not stems(draft) and not any(character.isalnum() for character in draft):
+        return "empty"
+    if abstains(draft):
+        return "abstained"
+    if refuses(draft):
+        return "refusal"
+    return "echo" if echoes(draft, question) else None
 
 
 def abstains(draft: str) -> bool:

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tiergraph.documents import Document
-from tiergraph.errors import JudgeError
+from tiergraph.errors import JudgeError, JudgeTimeoutError
 from tiergraph.extractive.questions import Aspect, aspects, ends
 from tiergraph.extractive.words import stems
 from tiergraph.judges.base import Reason, Verdict
 from tiergraph.judges.coverage import Stand, coverage
-from tiergraph.judges.drafts import abstains, claims, echoes, refuses, without_citations
+from tiergraph.judges.drafts import claims, no_answer, without_citations
 from tiergraph.judges.facts import FactBase, codes, names, numbers
 from tiergraph.judges.reversal import changed_number, reversed_negation
 from tiergraph.judges.support import Evidence
@@ -93,7 +93,7 @@ class EvidenceJudge:
         question = ends(question)
         text = without_citations(draft[:MAX_DRAFT], [document["id"] for document in documents])
         asked = aspects(question)
-        kind = _no_answer(text, question)
+        kind = no_answer(text, question)
         if kind is not None:
             return Verdict(passed=False, score=0.0, reason=kind, uncovered=tuple(a.text for a in asked if a.terms))
         evidence = Evidence(documents)
@@ -106,19 +106,31 @@ class EvidenceJudge:
         return _verdict(replace(support, share=support.share * read), asked, shares, threshold)
 
 
+def contradicted(question: str, draft: str, documents: Sequence[Document], *, deadline: float) -> tuple[str, ...]:
+    """The sentences of ``draft`` that no reading of the documents can save, verbatim, `MAX_LISTED` of them at most.
+
+    They have a number, name or identifier that neither documents nor question have, a negation turned round, or a
+    number in another's place. Overlap of words plays no part. None where there are no documents.
+
+    Raises:
+        JudgeError: The deadline passed.
+    """
+    question = ends(question)
+    text = without_citations(draft[:MAX_DRAFT], [document["id"] for document in documents])
+    evidence = Evidence(documents)
+    if not evidence.texts:
+        return ()
+    facts, found = _facts(question, documents), []
+    for sentence in claims(text)[:MAX_CLAIMS]:
+        _check(deadline)
+        if _wrong(sentence, evidence.carrier(stems(sentence)), facts, evidence, question):
+            found.append(sentence)
+    return tuple(found[:MAX_LISTED])
+
+
 def _check(deadline: float) -> None:
     if time.monotonic() > deadline:
-        raise JudgeError("The evidence judge ran out of time.")
-
-
-def _no_answer(text: str, question: str) -> Reason | None:
-    if not stems(text) and not any(character.isalnum() for character in text):
-        return "empty"
-    if abstains(text):
-        return "abstained"
-    if refuses(text):
-        return "refusal"
-    return "echo" if echoes(text, question) else None
+        raise JudgeTimeoutError("The evidence judge ran out of time.")
 
 
 def _open(text: str, asked: Sequence[Aspect], threshold: float) -> Verdict:
@@ -130,7 +142,7 @@ def _open(text: str, asked: Sequence[Aspect], threshold: float) -> Verdict:
 
 def _support(text: str, question: str, documents: Sequence[Document], evidence: Evidence, deadline: float) -> _Support:
     said = claims(text)
-    facts = FactBase([question, *(text for d in documents for text in (d.get("title", ""), d["text"]))])
+    facts = _facts(question, documents)
     asked = frozenset(stems(question))
     shares: list[float] = []
     unsupported: list[str] = []
@@ -141,7 +153,7 @@ def _support(text: str, question: str, documents: Sequence[Document], evidence: 
         _check(deadline)
         terms = stems(sentence)
         share, best = evidence.support(terms, asked), evidence.carrier(terms)
-        wrong = _made_up(sentence, facts) or (best >= 0 and _turned(sentence, evidence.texts[best], question))
+        wrong = _wrong(sentence, best, facts, evidence, question)
         hard = hard or wrong
         stands.append(_stand(terms, evidence, best, short))
         shares.append(_bent((share - SUPPORT_FROM) / (1 - SUPPORT_FROM)))
@@ -157,6 +169,15 @@ def _stand(terms: Sequence[str], evidence: Evidence, best: int, short: bool) -> 
     """What a sentence stands on. A short answer leaves the subject to the question, so its source may supply it."""
     around = evidence.around(best, 2 if short else 1)
     return Stand(own=frozenset(terms), heads=around if short else evidence.heads(best), around=around)
+
+
+def _facts(question: str, documents: Sequence[Document]) -> FactBase:
+    return FactBase([question, *(text for d in documents for text in (d.get("title", ""), d["text"]))])
+
+
+def _wrong(sentence: str, best: int, facts: FactBase, evidence: Evidence, question: str) -> bool:
+    """Whether no reading can save the sentence, the documents' row ``best`` being the one that carries it."""
+    return _made_up(sentence, facts) or (best >= 0 and _turned(sentence, evidence.texts[best], question))
 
 
 def _made_up(sentence: str, facts: FactBase) -> bool:

@@ -87,7 +87,7 @@ class Chain:
         """``sufficiency``: probability in (0, 1) of being sufficient that a tier needs to be chosen."""
         if not links:
             raise ValueError("a chain has at least one router model")
-        self.links, self.reader, self._sufficiency = tuple(links), reader, sufficiency
+        self.links, self.reader, self.sufficiency = tuple(links), reader, sufficiency
         own: object = self.links[0].proposer
         self.reads_question = own is reader
         """Whether the first model reads the flags of the question in the same pass as it decides."""
@@ -151,7 +151,7 @@ class Chain:
     def _near(self, link: Link, proposed: Proposed) -> bool:
         if proposed.proposal is None:  # policy leaves no tier: no other model could change that
             return False
-        return boundary_distance(proposed.tier_probabilities.values(), self._sufficiency) < link.boundary
+        return boundary_distance(proposed.tier_probabilities.values(), self.sufficiency) < link.boundary
 
     def _ask(self, link: Link, text: str, narrow: Narrow, deadline: float, windows: int) -> Steps[Proposed]:
         proposer = link.proposer

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
+from pathlib import PurePath
 from typing import Any
 
 from tiergraph.config import RouterConfig, RouterModelConfig
@@ -29,18 +31,18 @@ def load_chain(config: RouterConfig, *, progress: Progress = lambda _: None) -> 
         links = []
         for entry in config.router.links:
             progress(entry.model)
-            link = _load_link(entry, config)
+            link = _load_link(entry, config, progress)
             undo.callback(link.proposer.close)
             links.append(link)
         reader = _own_reader(links)
         if reader is None:
             progress("embedded, to read flags")
-            reader = load_reader(config)
+            reader = load_reader(config, progress=progress)
         undo.pop_all()
     return Chain(links, reader=reader, sufficiency=config.sufficiency)
 
 
-def load_reader(config: RouterConfig) -> FlagReader:
+def load_reader(config: RouterConfig, *, progress: Progress = lambda _: None) -> FlagReader:
     """The embedded model, to read flags beside router models that are elsewhere or read none."""
     from tiergraph.proposers.llamacpp import EMBEDDED, LlamaCppProposer
 
@@ -52,6 +54,7 @@ def load_reader(config: RouterConfig) -> FlagReader:
         config=settings,
         sufficiency=config.sufficiency,
         config_digest=config.digest,
+        progress=lambda stage: progress(f"{EMBEDDED}: {stage}"),
     )
 
 
@@ -66,7 +69,7 @@ def _own_reader(links: list[Link]) -> FlagReader | None:
     return next((link.proposer for link in links if link.bounded and isinstance(link.proposer, FlagReader)), None)
 
 
-def _load_link(entry: RouterModelConfig, config: RouterConfig) -> Link:
+def _load_link(entry: RouterModelConfig, config: RouterConfig, progress: Progress) -> Link:
     given: dict[str, Any] = {
         "ladder": config.ladder,
         "config": entry,
@@ -78,13 +81,16 @@ def _load_link(entry: RouterModelConfig, config: RouterConfig) -> Link:
         from tiergraph.proposers.llamacpp import LlamaCppProposer
 
         # It keeps deadlines by itself and has a breaker of its own.
-        own: Proposer = LlamaCppProposer.load(expand_env(entry.model), **given)
+        path = expand_env(entry.model)
+        name = PurePath(path).name
+        own: Proposer = LlamaCppProposer.load(path, **given, progress=lambda stage: progress(f"{name}: {stage}"))
         return Link(proposer=own, boundary=entry.boundary, bounded=True)
     loaded: Proposer
     if entry.scheme == "embedding":
         from tiergraph.proposers.embedding import EmbeddingProposer
 
-        loaded = EmbeddingProposer.load(**given)
+        told = partial(_examples, progress, entry.name)
+        loaded = EmbeddingProposer.load(**given, progress=told)
     elif entry.scheme == "python":
         loaded = _python(entry, given)
     else:
@@ -93,6 +99,10 @@ def _load_link(entry: RouterModelConfig, config: RouterConfig) -> Link:
         loaded = HostedProposer.load(**given)
     breaker = Breaker(entry.breaker_failures, entry.breaker_reset_s)
     return Link(proposer=loaded, boundary=entry.boundary, breaker=breaker)
+
+
+def _examples(progress: Progress, name: str, done: int, total: int) -> None:
+    progress(f"{name}: example {done} of {total}")
 
 
 def _python(entry: RouterModelConfig, given: dict[str, Any]) -> Proposer:

@@ -28,16 +28,24 @@ from typing import NoReturn, TypeVar
 
 import numpy as np
 
-from tiergraph.config import RouterModelConfig
-from tiergraph.errors import CanaryError, DecisionTimeoutError, ModelError, ProposalInvalidError, ProposerError
+from tiergraph.config import RouterModelConfig, expand_env
+from tiergraph.errors import (
+    CanaryError,
+    ConfigError,
+    DecisionTimeoutError,
+    ModelError,
+    ProposalInvalidError,
+    ProposerError,
+)
 from tiergraph.proposal import Proposal, parse_proposal, render_proposal
 from tiergraph.proposers import windows
 from tiergraph.proposers.base import FlagReading, Flags, Narrow, Proposed
 from tiergraph.proposers.breaker import Breaker
 from tiergraph.proposers.cache import LruCache
 from tiergraph.proposers.calibration import Mask, choose, mask_tiers
-from tiergraph.proposers.loading import make_head, make_slots, sha256
-from tiergraph.proposers.native import Ids, NativeModel, Slot, Watch
+from tiergraph.proposers.loading import digest_of, make_head, make_slots, sha256
+from tiergraph.proposers.memory import Memory
+from tiergraph.proposers.native import Ids, NativeModel, Progress, Slot, Watch, silent
 from tiergraph.proposers.pool import CLOSED, Pool
 from tiergraph.proposers.reading import FlagScores, Head, Labels, Reading
 from tiergraph.tiers import Ladder, Location
@@ -74,6 +82,7 @@ class LlamaCppProposer:
         config_digest: str,
         mask: Mask = mask_tiers,
         now: Callable[[], float] = time.monotonic,
+        progress: Progress = silent,
     ) -> None:
         """Takes over ``model``. Use `load`, which also runs the canary. ``now``: clock of the circuit breaker."""
         self._model, self._head, self._name, self._digest = model, head, name, digest
@@ -86,7 +95,11 @@ class LlamaCppProposer:
         self._executor: ThreadPoolExecutor | None = None
         self._executor_lock = threading.Lock()
         watch = Watch()
-        self._pool = Pool(make_slots(model, head, config, watch), close=Slot.free, closed=model.free)
+        slots = make_slots(model, head, config, watch, progress)
+        self._memory = Memory(
+            weights=model.size, contexts=len(slots), kv_cache=slots[0].kv_cache, compute=slots[0].compute
+        )
+        self._pool = Pool(slots, close=Slot.free, closed=model.free)
         # At interpreter exit too, before ctypes is torn down; it holds no reference to this object.
         self._finalizer = weakref.finalize(self, _release, self._pool, watch)
 
@@ -101,6 +114,7 @@ class LlamaCppProposer:
         config_digest: str,
         mask: Mask = mask_tiers,
         now: Callable[[], float] = time.monotonic,
+        progress: Progress = silent,
     ) -> LlamaCppProposer:
         """Load a GGUF, make its contexts and prove on them that a forbidden tier cannot come out.
 
@@ -111,14 +125,20 @@ class LlamaCppProposer:
             config_digest: sha256 of the configuration; part of the cache's key.
             mask: How forbidden tiers are taken out; replaced in tests.
             now: Clock of the circuit breaker, in seconds.
+            progress: Told each stage: the file in percents, each context and its prompt, the canary.
 
         Raises:
-            ModelError: The file is missing, damaged, not what its manifest says, or no model that can route.
+            ModelError: The file is missing, damaged, not what its manifest says, larger than the memory that is
+                available, or no model that can route; or its adapter is missing or was made for another model.
             CanaryError: The model or the mask let a forbidden tier out.
             ConfigError: An intent or reason that the model was not trained for, or values it cannot tell apart.
         """
         if not 0 < sufficiency < 1:
             raise ValueError(f"sufficiency is {sufficiency!r}, not between 0 and 1")
+        if not math.isfinite(config.adapter_scale):
+            raise ConfigError(
+                f"router.adapter_scale is {config.adapter_scale!r}.", fix="write a finite number, 1 as trained."
+            )
         with ExitStack() as stack:
             embedded = str(path) == EMBEDDED
             file = Path(path)
@@ -127,26 +147,30 @@ class LlamaCppProposer:
                 if not packaged.is_file():
                     raise ModelError("embedded.gguf: this installation lacks it. Fix: install tiergraph again.")
                 file = stack.enter_context(as_file(packaged))
-            model = NativeModel(file, gpu_layers=config.gpu_layers)
+            model = NativeModel(file, gpu_layers=config.gpu_layers, progress=progress)
             try:
+                if config.adapter is not None:
+                    model.adapt(Path(expand_env(config.adapter)), config.adapter_scale)
                 digest = sha256(file)
                 head = make_head(model, file, digest, ladder, config, embedded=embedded)
                 proposer = cls(
                     model,
                     head,
                     name=EMBEDDED if embedded else file.stem,
-                    digest=digest,
+                    digest=digest_of(model, digest),
                     ladder=ladder,
                     config=config,
                     sufficiency=sufficiency,
                     config_digest=config_digest,
                     mask=mask,
                     now=now,
+                    progress=progress,
                 )
             except BaseException:
                 model.free()
                 raise
         try:
+            progress("canary")
             proposer.canary()
         except BaseException:
             proposer.close()
@@ -174,6 +198,11 @@ class LlamaCppProposer:
     def model(self) -> NativeModel:
         """The GGUF in memory, for measurements."""
         return self._model
+
+    @property
+    def memory(self) -> Memory:
+        """Bytes of weights and contexts."""
+        return self._memory
 
     @property
     def prompt(self) -> tuple[int, ...]:

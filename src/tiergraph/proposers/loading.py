@@ -11,7 +11,7 @@ from tiergraph.config import RouterModelConfig
 from tiergraph.errors import ModelError
 from tiergraph.proposers import branches, contract
 from tiergraph.proposers.calibration import Calibration
-from tiergraph.proposers.native import NativeModel, Slot, Watch
+from tiergraph.proposers.native import NativeModel, Progress, Slot, Watch, silent
 from tiergraph.proposers.reading import Head
 from tiergraph.tiers import Ladder
 
@@ -21,6 +21,9 @@ MAX_CONTEXT = 2048
 MIN_WINDOW = 64
 """Request tokens that must fit beside the prompt."""
 
+SYSTEM = "You are a router."
+"""Said only to a chat template that renders no user message without a system message."""
+
 
 def sha256(file: Path) -> str:
     """Hex digest of a file of any size."""
@@ -28,7 +31,17 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def make_slots(model: NativeModel, head: Head, config: RouterModelConfig, watch: Watch) -> list[Slot]:
+def digest_of(model: NativeModel, digest: str) -> str:
+    """sha256 of all that decides: the model's own ``digest``, and over it the adapter's with its scale."""
+    if model.adapter is None:
+        return digest
+    lines = (digest, sha256(model.adapter.path), repr(float(model.adapter.scale)))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def make_slots(
+    model: NativeModel, head: Head, config: RouterModelConfig, watch: Watch, progress: Progress = silent
+) -> list[Slot]:
     """``config.contexts`` contexts, each with the head's prompt decoded.
 
     Raises:
@@ -37,8 +50,19 @@ def make_slots(model: NativeModel, head: Head, config: RouterModelConfig, watch:
     threads = config.threads or model.threads(config.contexts)
     slots: list[Slot] = []
     try:
-        for _ in range(config.contexts):
-            slots.append(Slot(model, head.prompt, head.tail, window=head.window, threads=threads, watch=watch))
+        for number in range(1, config.contexts + 1):
+            progress(f"context {number} of {config.contexts}")
+            slots.append(
+                Slot(
+                    model,
+                    head.prompt,
+                    head.tail,
+                    window=head.window,
+                    threads=threads,
+                    watch=watch,
+                    progress=progress,
+                )
+            )
     except BaseException:
         for slot in slots:
             slot.free()
@@ -132,6 +156,10 @@ def _chat_template(model: NativeModel) -> Callable[[str], str] | None:
     def render(text: str) -> str:
         nonlocal formatter
         formatter = formatter or Jinja2ChatFormatter(template, eos_token=piece(model.eos), bos_token=piece(model.bos))
-        return str(formatter(messages=[{"role": "user", "content": text}]).prompt)
+        asked = {"role": "user", "content": text}
+        try:
+            return str(formatter(messages=[asked]).prompt)
+        except Exception:  # some templates insist on a system message first
+            return str(formatter(messages=[{"role": "system", "content": SYSTEM}, asked]).prompt)
 
     return render

@@ -8,12 +8,9 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiergraph.errors import DecisionTimeoutError, ModelError, ProposerError
+from tiergraph.proposers.adapter import Adapter
+from tiergraph.proposers.llamalog import address, standard_library
+from tiergraph.proposers.llamalog import listening as _listening
+from tiergraph.proposers.memory import check_fits
 from tiergraph.proposers.reading import Tail
 
 SMALL_MODEL = 50_000_000
@@ -33,13 +34,9 @@ SCRATCH = 4096
 Ids = NDArray[np.int32]
 
 
-def _address(function: Any) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
-
-
 def _prototype(function: Any, result: Any, *arguments: Any) -> Any:
     """``function`` under a signature of addresses, which costs less per call than typed pointers."""
-    return ctypes.CFUNCTYPE(result, *arguments)(_address(function))
+    return ctypes.CFUNCTYPE(result, *arguments)(address(function))
 
 
 _tokenize = _prototype(
@@ -49,47 +46,17 @@ _tokenize = _prototype(
 )
 _get_logits = _prototype(llama_cpp.llama_get_logits, ctypes.c_void_p, ctypes.c_void_p)
 
-_ERROR = 4
-"""ggml's ``GGML_LOG_LEVEL_ERROR``, which llama_cpp does not export."""
-
-_complaints: deque[str] = deque(maxlen=4)
-_lock = threading.Lock()
-_started = False
+Progress = Callable[[str], None]
+"""Told what is done next, in a few words for people."""
 
 
-def _standard_library() -> Any:
-    return ctypes.cdll.msvcrt if sys.platform == "win32" else ctypes.CDLL(None)
+def silent(_: str) -> None:
+    """Progress that nobody looks at."""
 
 
-@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _note(level: int, text: bytes | None, _: object) -> None:
-    """Keeps llama.cpp's errors for our own message instead of printing them."""
-    if level == _ERROR and text:
-        _complaints.append(text.decode("utf-8", "replace").strip())
-
-
-# A log callback in C that does nothing, since ``abs`` takes the level and has no effect. llama.cpp logs dozens of
-# debug lines in every decode, and each would take the interpreter's lock if the callback were Python.
-_drop = llama_cpp.llama_log_callback(_address(_standard_library().abs))
-
-
-@contextmanager
-def _listening() -> Iterator[Callable[[], str]]:
-    """llama.cpp's complaints while the block runs, the first of them when asked; silence after it.
-
-    The log callback is one for the process: other users of llama_cpp in it are silenced too.
-    """
-    global _started
-    with _lock:
-        llama_cpp.llama_log_set(_note, ctypes.c_void_p(0))
-        if not _started:
-            llama_cpp.llama_backend_init()
-            _started = True
-        _complaints.clear()
-        try:
-            yield lambda: next((line.splitlines()[0].rstrip(".") for line in _complaints if line), "no reason given")
-        finally:
-            llama_cpp.llama_log_set(_drop, ctypes.c_void_p(0))
+def supports_gpu() -> bool:
+    """Whether this build of llama.cpp can put layers on a GPU of this machine."""
+    return bool(llama_cpp.llama_supports_gpu_offload())
 
 
 def _never_late() -> Any:
@@ -98,7 +65,7 @@ def _never_late() -> Any:
     ``strlen`` of a two-byte buffer is 0, which is "go on", until someone writes a character into it. A Python
     callback would take the interpreter's lock some hundred times in every decode and wait for other threads there.
     """
-    return llama_cpp.ggml_abort_callback(_address(_standard_library().strlen))
+    return llama_cpp.ggml_abort_callback(address(standard_library().strlen))
 
 
 class Watch:
@@ -147,18 +114,27 @@ class Watch:
 class NativeModel:
     """A GGUF in memory. Its contexts are freed before it."""
 
-    def __init__(self, path: Path, *, gpu_layers: int = 0) -> None:
-        """
+    def __init__(self, path: Path, *, gpu_layers: int = 0, progress: Progress = silent) -> None:
+        """``gpu_layers``: layers on the GPU, where llama.cpp was built with one; -1 is all.
+
         Raises:
-            ModelError: Missing, truncated, no GGUF, no causal language model, or anything that llama.cpp refuses.
+            ModelError: Missing, truncated, no GGUF, no causal language model, larger than the memory that is available,
+                or anything that llama.cpp refuses.
         """
         check_header(path)
+        check_fits(path, gpu_layers=gpu_layers)
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
+        told = _Told(progress)
+        params.progress_callback = told.callback
         self.path, self.file = path, path.name
+        self.adapter: Adapter | None = None
         self._local = threading.local()
         with _listening() as complaint:
             self.handle: Any = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
+            if told.error is not None:
+                self.free()
+                raise told.error
             if not self.handle:
                 raise ModelError(
                     f"{path.name}: llama.cpp cannot load it ({complaint()}). Fix: download or export the file again."
@@ -166,6 +142,7 @@ class NativeModel:
         self._vocabulary = llama_cpp.llama_model_get_vocab(self.handle)
         self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(self._vocabulary))
         self.parameters = int(llama_cpp.llama_model_n_params(self.handle))
+        self.size = int(llama_cpp.llama_model_size(self.handle))
         self.trained_context = int(llama_cpp.llama_model_n_ctx_train(self.handle))
         if (
             llama_cpp.llama_model_has_encoder(self.handle)
@@ -177,6 +154,10 @@ class NativeModel:
                 f"{path.name}: its architecture cannot keep a prompt while requests change. "
                 "Fix: use a decoder with attention only, such as llama, qwen2 or gemma."
             )
+
+    def adapt(self, path: Path, scale: float) -> None:
+        """Use a LoRA adapter in every context that is made from now on. Arguments and errors as of `Adapter`."""
+        self.adapter = Adapter(self.handle, path, scale)
 
     def metadata(self, key: str) -> str | None:
         """A string of the GGUF's metadata, or ``None``."""
@@ -248,12 +229,33 @@ class NativeModel:
 
     def free(self) -> None:
         """Twice is harmless."""
+        if self.adapter is not None:
+            self.adapter.free()
         model, self.handle = self.handle, None
         if model:
             llama_cpp.llama_model_free(model)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a llama.cpp model cannot be pickled; load it in the process that uses it")
+
+
+class _Told:
+    """llama.cpp's progress while it reads a file, in whole percents. An error in who is told ends the loading."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.error: BaseException | None = None
+        self._progress, self._percent = progress, -1
+        self.callback = llama_cpp.llama_progress_callback(self._tell)
+
+    def _tell(self, share: float, _: object) -> bool:
+        percent = int(share * 100)
+        if percent != self._percent:
+            self._percent = percent
+            try:
+                self._progress(f"loading model {percent} %")
+            except BaseException as error:  # it cannot pass through C
+                self.error = error
+        return self.error is None
 
 
 class Slot:
@@ -263,7 +265,15 @@ class Slot:
     """
 
     def __init__(
-        self, model: NativeModel, prompt: Sequence[int], tail: Tail, *, window: int, threads: int, watch: Watch
+        self,
+        model: NativeModel,
+        prompt: Sequence[int],
+        tail: Tail,
+        *,
+        window: int,
+        threads: int,
+        watch: Watch,
+        progress: Progress = silent,
     ) -> None:
         """``window``: request tokens at most.
 
@@ -297,6 +307,8 @@ class Slot:
                     f"{model.file}: llama.cpp cannot make a context of {params.n_ctx} tokens ({complaint()}). "
                     "Fix: free memory, or lower router.contexts."
                 )
+            self.kv_cache = complaint.buffers("KV")
+            self.compute = complaint.buffers("compute", "output")
         self._memory: Any = llama_cpp.llama_get_memory(self._context)
 
         everyone = np.arange(tail.n_sequences, dtype=np.int32)
@@ -313,7 +325,14 @@ class Slot:
         self._sequence = np.full(size, self._shared_address, np.uintp)
         self._wanted = np.zeros(size, np.int8)
         self._batch = _batch(self._token, self._position, self._count, self._sequence, self._wanted)
-        self._decode_prompt(prompt, size)
+        try:
+            if model.adapter is not None:
+                model.adapter.apply(self._context)
+            progress("prompt")
+            self._decode_prompt(prompt, size)
+        except BaseException:
+            self.free()
+            raise
         self._places = np.arange(self._start, self._start + size, dtype=np.int32)
         self._position[:] = self._places
 
@@ -332,7 +351,6 @@ class Slot:
             code = llama_cpp.llama_decode(self._context, self._batch)
             self._wanted[len(part) - 1] = 0
             if code != 0:
-                self.free()
                 raise ModelError(
                     f"{self._file}: llama.cpp cannot decode the prompt (code {code}). Fix: use another GGUF."
                 )
