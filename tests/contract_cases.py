@@ -52,7 +52,7 @@ def _embedding(folder: Path) -> Any:
     clusters = [
         {"name": "parcels", "tier": "local", "examples": ["where is my parcel", "track my order", "has it shipped"]},
         {"name": "returns", "tier": "middle", "examples": ["how do I return a lamp", "send it back", "refund please"]},
-        {"name": "proofs", "tier": "frontier", "examples": ["prove the theorem", "derive the bound", "show by induction"]},
+        {"name": "proofs", "tier": "frontier", "examples": ["prove the theorem", "derive the bound", "by induction"]},
     ]
     file = folder / "routes.yaml"
     file.write_text(yaml.safe_dump({"version": 1, "embeddings": {"model": "embedded"}, "clusters": clusters}))

@@ -26,6 +26,12 @@ within the answer. ``garbage``: a web page. ``truncated``: half of the answer, e
 Reply = Callable[[dict[str, Any]], str]
 
 
+class _Patient(ThreadingHTTPServer):
+    """Holds many callers that come at once; the default of five resets the rest."""
+
+    request_queue_size = 128
+
+
 class ModelServer:
     """Answers ``/v1/chat/completions`` and ``/api/chat`` on 127.0.0.1. All attributes may change between calls.
 
@@ -74,7 +80,7 @@ class ModelServer:
                 with suppress(BrokenPipeError, ConnectionResetError):  # a client that ran out of patience
                     server._respond(self, body)
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = _Patient(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self._closing = threading.Event()
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()

@@ -58,6 +58,22 @@ def test_near_the_boundary_the_next_one_decides():
     assert codes(decision) == [("first", "near_boundary"), ("second", "decided")]
 
 
+def test_a_stated_confidence_that_is_not_earned_is_never_sure():
+    class Stating(ScriptedProposer):
+        def propose(self, text: str, **limits: Any) -> Proposed:
+            thirds = {"small": 0.25, "middle": 0.5, "cloud": 0.25}  # far from every boundary, and worth nothing
+            proposed = super().propose(text, **limits)
+            return replace(proposed, tier_probabilities=thirds, confidence=0.5, confidence_from="stated")
+
+    config = make_config([("small", "on_prem"), ("middle", "on_prem"), ("cloud", "external")])
+    stating, second = Stating(config.ladder, tier="middle"), ScriptedProposer(config.ladder)
+    assert decide(chain(stating, second), config=config).proposer == "scripted"
+    assert [asked.code for asked in decide(chain(stating, second), config=config).consulted] == [
+        "near_boundary",
+        "decided",
+    ]
+
+
 def test_the_last_one_decides_however_unsure_it_is():
     decision = decide(chain(named("first", confidence=0.52), named("second", confidence=0.51)))
     assert (decision.proposer, decision.tier) == ("second", "small")

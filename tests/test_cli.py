@@ -23,7 +23,7 @@ from tiergraph.commands.console import json_bytes
 from tiergraph.testing import ScriptedProposer
 
 Cli = Callable[..., Result]
-COMMANDS = ("demo", "decide", "ask", "init", "check", "schema", "bench", "train")
+COMMANDS = ("demo", "decide", "ask", "init", "check", "schema", "prompts", "bench", "train")
 
 
 @pytest.fixture

@@ -62,6 +62,14 @@ def test_confidence_that_says_nothing_becomes_the_overall_share():
     assert fitted(0.5) == pytest.approx(0.6, abs=0.08)
 
 
+def test_the_error_after_is_that_of_rows_which_the_map_has_not_seen():
+    rng = random.Random(3)
+    stated, right = [rng.random() for _ in range(60)], [rng.random() < 0.6 for _ in range(60)]
+    fitted = ConfidenceMap.fit(stated, right)
+    seen = expected_calibration_error([fitted(value) for value in stated], right)
+    assert fitted.ece_after > 1.5 * seen
+
+
 def test_a_few_right_answers_are_not_certainty():
     stated = [0.5] * 40 + [0.99] * 2
     fitted = ConfidenceMap.fit(stated, [True, False] * 20 + [True, True])
@@ -180,7 +188,7 @@ def test_probabilities_come_out_of_tokens_as_they_went_in(names, data):
 
 @given(NAMES, st.data())
 def test_any_names_give_probabilities_or_none_at_all(names, data):
-    weights = data.draw(st.lists(st.floats(0, 1), min_size=len(names), max_size=len(names)))
+    weights = data.draw(st.lists(st.just(0.0) | st.floats(1e-6, 1), min_size=len(names), max_size=len(names)))
     chances = dict(zip(names, weights, strict=True))
     answer = json.dumps({"tier": data.draw(st.sampled_from(names))}, ensure_ascii=data.draw(st.booleans()))
     found = value_probabilities(chances_of(answer, chances), answer, "tier", names)
@@ -224,6 +232,28 @@ def test_values_that_begin_alike_are_walked_to_where_they_part():
 def test_another_cut_of_the_same_value_counts_for_it():
     found = walk(('{"tier": "', {}), ("lo", {"lo": 0.5, "local": 0.2, "frontier": 0.3}), ('cal"}', {}))
     assert found == pytest.approx({"local": 0.7, "frontier": 0.3})
+
+
+def test_what_every_value_may_begin_with_tells_none_apart():
+    found = walk(
+        ('{"tier": "', {}),
+        ("mid", {"mid": 0.6, "mi": 0.3, "x": 0.1}),
+        ('"}', {'"}': 0.9, "i": 0.1}),
+        values=("mid", "midi"),
+    )
+    assert found == pytest.approx({"mid": 0.9, "midi": 0.1})
+
+
+def test_a_token_that_would_not_have_begun_the_value_is_none_of_it():
+    found = walk(('{"tier":', {}), (' "local"', {' "local"': 0.5, "::frontier": 0.4, ' "fro': 0.1}), ("}", {}))
+    assert found == pytest.approx({"local": 5 / 6, "frontier": 1 / 6})
+
+
+@pytest.mark.parametrize("ascii_", [True, False])
+def test_names_are_found_as_they_were_written(ascii_):
+    answer = json.dumps({"tier": "größer"}, ensure_ascii=ascii_)
+    tokens = [TokenChance(text=letter, logprob=0.0) for letter in answer]
+    assert value_probabilities(tokens, answer, "tier", ("größer", "kleiner")) == {"größer": 1.0, "kleiner": 0.0}
 
 
 def test_a_value_that_is_not_listed_has_at_most_the_least_that_is():

@@ -15,7 +15,7 @@ from typing import Any
 import decision_fakes
 import pytest
 from decision_fakes import ScriptedDecisionModel, choice, noul, score
-from langchain_core.decisions import ClassifierResponse
+from langchain_core.decisions import ChoiceAnswer, ClassifierResponse, NoulAnswer
 from langchain_core.runnables import RunnableLambda
 from routers import make_config
 
@@ -33,8 +33,10 @@ from tiergraph.errors import (
 from tiergraph.proposers.base import FlagReader, Flags, Proposed
 from tiergraph.proposers.chain import Chain, Link
 from tiergraph.proposers.confidence import ConfidenceMap
+from tiergraph.proposers.decision_questions import Questions
 from tiergraph.proposers.decisions import MAX_CHARACTERS, DecisionModelProposer
 from tiergraph.testing import ScriptedChat, ScriptedProposer
+from tiergraph.tiers import Ladder
 
 CONFIG = make_config()
 NAMES = CONFIG.ladder.names
@@ -65,6 +67,15 @@ def tier(chosen: str, *probabilities: float) -> Any:
     return choice(chosen, dict(zip(NAMES, probabilities, strict=True)))
 
 
+def _with_tier(answer: Any) -> ClassifierResponse:
+    """A valid response but for the answer about the tier, which is taken as it is."""
+    model = ScriptedDecisionModel()
+    ask(load(model))
+    state, questions = model.asked[0]
+    answers = model.invoke({"state": state, "questions": questions}).answers
+    return ClassifierResponse.model_construct(model="m", answers={**answers, "tier": answer}, usage=None)
+
+
 class TestAsking:
     def test_all_questions_go_in_one_request(self) -> None:
         model = ScriptedDecisionModel()
@@ -92,6 +103,18 @@ class TestAsking:
         ask(load(model), allowed=("small", "big"))
         assert list(model.asked[0][1]["tier"].criteria) == ["small", "big"]
 
+    def test_one_allowed_tier_is_no_question(self) -> None:
+        model = ScriptedDecisionModel()
+        ask(load(model), allowed=("big",))
+        assert "tier" not in model.asked[0][1]
+
+    def test_tiers_come_with_their_criteria_and_flags_with_what_yes_and_no_mean(self) -> None:
+        tiers = [tier.model_copy(update={"criteria": f"when {tier.name}"}) for tier in CONFIG.ladder]
+        questions = Questions(Ladder(tuple(tiers)), CONFIG.router.intents, CONFIG.router.reasons).ask(NAMES)
+        assert questions["tier"].criteria == {name: f"when {name}" for name in NAMES}
+        assert questions["contains_pii"].criteria.true.startswith("It holds a name")
+        assert questions["contains_pii"].criteria.false.startswith("It holds nothing")
+
     def test_our_own_router_understands_every_question(self) -> None:
         model = ScriptedDecisionModel()
         ask(load(model))
@@ -116,6 +139,9 @@ class TestReading:
         proposal = says(difficulty=score([0.1, 0.2, 0.7]), intent=choice("coding", intents), needs_retrieval=noul(0.5))
         said = ask(proposal).proposal
         assert (said.difficulty, said.intent, said.needs_retrieval) == (3, "coding", True)
+
+    def test_of_two_levels_that_are_as_likely_the_harder_one_holds(self) -> None:
+        assert ask(says(difficulty=score([0.5, 0.5, 0]))).proposal.difficulty == 2
 
     @pytest.mark.parametrize(("p", "raised"), [(0.49, False), (0.5, True), (1.0, True)])
     def test_a_flag_is_raised_from_one_half_and_narrows_before_the_tier(self, p: float, raised: bool) -> None:
@@ -165,6 +191,29 @@ class TestReading:
     def test_a_response_of_another_kind_is_a_failure(self, returned: Any) -> None:
         with pytest.raises(ProposerError):  # LangChain itself stumbles over the first two
             ask(load(ScriptedDecisionModel(returns=returned)))
+
+    @pytest.mark.parametrize(
+        "probabilities",
+        [dict.fromkeys(NAMES, 1e308), dict.fromkeys(NAMES, 10**400), dict.fromkeys(NAMES, True), None, {1: 2}],
+        ids=["no finite sum", "no float", "flags", "none", "other labels"],
+    )
+    def test_an_answer_that_was_never_validated_is_no_proposal(self, probabilities: Any) -> None:
+        junk = ChoiceAnswer.model_construct(type="choice", choice="small", confidence=0.5, probabilities=probabilities)
+        with pytest.raises(ProposalInvalidError):
+            ask(load(ScriptedDecisionModel(returns=_with_tier(junk))))
+
+    @pytest.mark.parametrize("p", [float("nan"), 1.5, -0.5, "0.9", True])
+    def test_a_flag_that_was_never_validated_is_no_proposal(self, p: Any) -> None:
+        response = _with_tier(None)
+        answers = {**response.answers, "contains_pii": NoulAnswer.model_construct(type="noul", noul=p)}
+        answers["tier"] = ChoiceAnswer.model_validate(tier("small", 1, 0, 0))
+        whole = ClassifierResponse.model_construct(model="m", answers=answers, usage=None)
+        with pytest.raises(ProposalInvalidError, match="'contains_pii' is no probability"):
+            ask(load(ScriptedDecisionModel(returns=whole)))
+
+    def test_an_answer_without_its_attributes_is_no_proposal(self) -> None:
+        with pytest.raises(ProposalInvalidError, match="no answer"):
+            ask(load(ScriptedDecisionModel(returns=_with_tier(ChoiceAnswer.model_construct(type="choice")))))
 
     def test_probabilities_of_any_sum_are_normalised(self) -> None:
         flags = ask(says(difficulty=score([2.0, 1.0, 1.0], at=1)))
@@ -242,6 +291,7 @@ class TestFailing:
         with pytest.raises(kind) as caught:
             ask(proposer, SECRET)
         assert SECRET not in str(caught.value)
+        assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
         with pytest.raises(kind):
             asyncio.run(proposer.apropose(SECRET, narrow=lambda _: NAMES, deadline=time.monotonic() + 60, windows=4))

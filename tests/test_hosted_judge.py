@@ -233,10 +233,11 @@ def test_the_deadline_bounds_a_patient_endpoint() -> None:
         judge.judge(QUESTION, GOOD, DOCUMENTS, threshold=0.65, deadline=time.monotonic() + 0.2)
 
 
-def test_a_deadline_that_has_passed_asks_nobody() -> None:
+@pytest.mark.parametrize("draft", [GOOD, "UNSURE"])
+def test_a_deadline_that_has_passed_asks_nobody(draft: str) -> None:
     with judging(honest) as (judge, server):
         with pytest.raises(JudgeTimeoutError):
-            judge.judge(QUESTION, GOOD, DOCUMENTS, threshold=0.65, deadline=time.monotonic() - 1)
+            judge.judge(QUESTION, draft, DOCUMENTS, threshold=0.65, deadline=time.monotonic() - 1)
         assert server.requests == []
 
 
@@ -279,12 +280,15 @@ def test_question_documents_and_draft_stand_in_a_fence_that_none_of_them_can_clo
 
 
 def test_long_documents_are_clipped_and_those_that_the_draft_cites_stay() -> None:
-    long = [Document(id=f"d{n}", text=f"Page {n}. " + "Nothing to see on this page. " * 1000) for n in range(4)]
+    filler = "Nothing to see on this page. " * 1200
+    short, *long = (Document(id=f"d{n}", text=f"Page {n}. {filler if n else 'Short.'}") for n in range(3))
+    cited = Document(id="refunds", text=f"{ARTICLE} {filler} That was it.")
     with judging(rating()) as (judge, server):
-        ask(judge, GOOD, [*long, *DOCUMENTS])
+        ask(judge, GOOD, [short, cited, *long])
         shown = prompt_of(server.requests[0])
     assert len(shown) < hosted.MAX_DOCUMENTS + 5000
-    assert [part in shown for part in (ARTICLE, "Page 0.", "[cut]", "Page 3.")] == [True, True, True, False]
+    parts = (ARTICLE, "That was it.", "Page 0.", "Page 1.", "[cut]", "Page 2.")
+    assert [part in shown for part in parts] == [True, True, True, True, True, False]
     assert shown.index("Page 0.") < shown.index(ARTICLE)
 
 
@@ -301,7 +305,7 @@ def test_a_draft_that_is_too_long_to_be_read_does_not_pass() -> None:
 
 def test_the_stand_in_obeys_what_reaches_it() -> None:
     told = "zq the magic words"
-    with judging(obedient(told)) as (judge, _):
+    with judging(obedient(told), isolate=False) as (judge, _):
         assert not ask(judge, BAD).passed
         assert ask(judge, f"{BAD} {told}").passed
 

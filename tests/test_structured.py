@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tiergraph.endpoints import Endpoint
 from tiergraph.errors import ConfigError, EndpointError, ModelError
+from tiergraph.exchange import Exchange, compiled_for
 from tiergraph.structured import StructuredClient
-from tiergraph.wire import Asked, WireError, instructed, sendable, unwrapped
+from tiergraph.wire import Answer, Asked, WireError, instructed, sendable, unwrapped
 
 WIRES = ("openai", "ollama")
 MODES = [("openai", mode) for mode in ("json_schema", "json_object", "tools", "text")]
@@ -445,6 +446,23 @@ def test_one_client_serves_several_loops_and_threads(wire):
 
 @pytest.mark.loopback
 @pytest.mark.parametrize("wire", WIRES)
+def test_one_client_serves_loops_that_come_and_go(wire):
+    with ModelServer(text=GOOD) as server:
+        asked = client(wire, server.url)
+        for _ in range(3):
+            assert either_way(asked, True).value.tier == "local"
+
+
+def test_an_answer_that_was_cut_off_is_none_even_where_it_is_whole():
+    exchange = Exchange(Pick, compiled_for(Pick), None, 0.0, 0, 1, "json_schema")
+    exchange.take(Answer(text=GOOD))
+    assert exchange.refused() is None
+    exchange.take(Answer(text=GOOD, finish="length"))
+    assert "cut off" in (exchange.refused() or "")
+
+
+@pytest.mark.loopback
+@pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("behaviour", ["slow", "drip"])
 async def test_async_too_the_deadline_holds(wire, behaviour):
     with ModelServer(behaviour, text=GOOD, pause=1.5) as server:
@@ -544,6 +562,7 @@ def test_the_last_object_counts_whatever_stands_around_it():
     assert unwrapped('{"a": 1} then {"b": {"c": 2}} done') == '{"b": {"c": 2}}'
     assert unwrapped('<think>{"a": 1}</think> {"b": 2}') == '{"b": 2}'
     assert unwrapped('swallowed {"a": 1}</think>\n```json\n{"b": 2}\n```') == '{"b": 2}'
+    assert unwrapped('<think>{"a": 1}</think> <think>{"b": 2}</think> none') == "none"
     assert unwrapped(" none ") == "none"
     assert unwrapped('{"a":' * 10_000)
 

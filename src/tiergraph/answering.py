@@ -6,7 +6,6 @@ caller. Tokens of a tier never reach the host's stream: the models carry the ``n
 
 from __future__ import annotations
 
-import importlib
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from tiergraph.errors import ConfigError, TierError
 from tiergraph.extractive import UNSURE, compose, quote
 from tiergraph.failures import failure_of
 from tiergraph.handoff import MAX_TOKENS, Handoff
+from tiergraph.references import build
 from tiergraph.tiers import Tier
 
 _NOSTREAM = "nostream"
@@ -201,17 +201,9 @@ def _openai(tier: Tier, name: str) -> BaseChatModel:
 
 
 def _python(tier: Tier, target: str) -> BaseChatModel:
-    module, _, attribute = target.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"Tier {tier.name!r}: {target!r} cannot be imported ({error}).", fix="check module and attribute."
-        ) from None
-    if not isinstance(found, BaseChatModel) and callable(found):
-        found = found(**tier.params)
+    found: Any = build(
+        target, f"Tier {tier.name!r}", params=tier.params, ready=lambda found: isinstance(found, BaseChatModel)
+    )
     if not hasattr(found, "invoke"):
         raise ConfigError(
             f"Tier {tier.name!r}: {target!r} is a {type(found).__name__}.", fix="point it at a LangChain chat model."

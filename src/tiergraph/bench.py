@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from tiergraph.answering import Reply
+from tiergraph.hosted_bench import QUOTED_MS, bench_hosted
 from tiergraph.judges import EvidenceJudge, Verdict
 from tiergraph.proposers.base import Narrow, Proposed
 from tiergraph.testing import ScriptedProposer
@@ -27,7 +28,7 @@ Step = Callable[[str], None]
 """Told what is measured next."""
 
 PACKAGES = ("tiergraph", "langgraph", "langchain-core", "llama-cpp-python", "presidio-analyzer", "pydantic", "numpy")
-STEPS = 6
+STEPS = 7
 """How often `run_bench` tells its ``step``, at most."""
 
 IMPORTS = 5
@@ -68,6 +69,7 @@ BARS: dict[str, Bar] = {
     "screening_ms_per_kb_ordinary": Bar(sense="at_most", value=2),
     "screening_ms_per_kb_pii": Bar(sense="at_most", value=15),
     "graph_over_bare": Bar(sense="at_most", value=2),
+    "hosted_over_bare_http": Bar(sense="at_most", value=1.2),
     "import_ms": Bar(sense="at_most", value=300),
 }
 
@@ -101,6 +103,8 @@ def run_bench(
     report["screening"] = measure_screening(samples)
     step("graph over bare")
     report["graph_over_bare"] = graph_over_bare(repeats=max(samples, 20))
+    step("hosted paths")
+    report["hosted"] = bench_hosted(repeats=samples)
     step("import time")
     report["import_time"] = import_time(runs=2 if quick else IMPORTS)
     step("peak memory")
@@ -123,6 +127,7 @@ def figures(report: dict[str, Any]) -> list[dict[str, Any]]:
         ("screening_ms_per_kb_ordinary", _ms_per_kb(report["screening"], "ordinary"), "ms/KB"),
         ("screening_ms_per_kb_pii", _ms_per_kb(report["screening"], "pii_laden"), "ms/KB"),
         ("graph_over_bare", report["graph_over_bare"]["ratio"], "ratio"),
+        ("hosted_over_bare_http", report["hosted"]["worst"], f"ratio, worst path, {QUOTED_MS} ms server"),
         ("import_ms", report["import_time"]["ms"]["median"], "ms"),
         ("peak_memory_mb", report["peak_memory"]["mb"], "MB"),
     ]

@@ -396,13 +396,13 @@ def _config_error(error: ValidationError, tree: Any, file: str) -> ConfigError:
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     if first["type"] == "extra_forbidden":
         return ConfigError(
-            f"{path}: unknown key {loc[-1]!r}.", file=file, line=_line(tree, loc), fix=_known_keys(loc[:-1])
+            f"{path}: unknown key {loc[-1]!r}.", file=file, line=line_of(tree, loc), fix=_known_keys(loc[:-1])
         )
     if first["type"] == "missing":
         return ConfigError(
             f"{path}: missing.",
             file=file,
-            line=_line(tree, loc[:-1]),
+            line=line_of(tree, loc[:-1]),
             fix=f"add `{loc[-1]}:`; `tiergraph init` shows how.",
         )
     more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
@@ -412,7 +412,9 @@ def _config_error(error: ValidationError, tree: Any, file: str) -> ConfigError:
         if isinstance(got, (str, int, float, bool)) and "${" not in str(got) and len(str(got)) < 60
         else ""
     )
-    return ConfigError(f"{path}: {message}{shown}{more}.", file=file, line=_line(tree, loc), fix="correct that value.")
+    return ConfigError(
+        f"{path}: {message}{shown}{more}.", file=file, line=line_of(tree, loc), fix="correct that value."
+    )
 
 
 def _known_keys(loc: Sequence[int | str]) -> str:
@@ -429,7 +431,7 @@ def _known_keys(loc: Sequence[int | str]) -> str:
     return f"remove it, or use one of {keys}." if keys else "remove it."
 
 
-def _line(tree: Any, loc: Sequence[int | str]) -> int | None:
+def line_of(tree: Any, loc: Sequence[int | str]) -> int | None:
     """1-based line of the deepest node on the path that is there."""
     import yaml
 

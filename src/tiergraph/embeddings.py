@@ -28,6 +28,7 @@ from tiergraph.errors import (
     ProposerError,
     ProposerUnavailableError,
 )
+from tiergraph.references import build
 from tiergraph.tiers import Location
 
 if TYPE_CHECKING:
@@ -299,11 +300,9 @@ def _ollama(config: EmbeddingsConfig) -> Any:
 
 
 def _python(config: EmbeddingsConfig) -> Any:
-    from tiergraph.proposers.linking import resolve
-
-    found: Any = resolve(config.model, "embeddings.model")
-    if isinstance(found, type) or (callable(found) and not hasattr(found, "embed_query")):
-        found = found(**config.params)
+    found: Any = build(
+        config.model, "embeddings.model", params=config.params, ready=lambda found: hasattr(found, "embed_query")
+    )
     if not all(callable(getattr(found, name, None)) for name in ("embed_documents", "embed_query", "aembed_query")):
         raise ConfigError(
             f"embeddings.model: {config.model!r} is a {type(found).__name__}.",

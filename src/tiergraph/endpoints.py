@@ -80,10 +80,13 @@ class JudgeConfig(Endpoint):
     Attributes:
         model: ``openai:NAME``, ``ollama:NAME``, or ``python:module:attribute`` for a `Judge` or what makes one.
         threshold: Faithfulness and helpfulness, 1 to 5, that a draft has to reach, both of them.
+        isolate: Whether a sentence that the documents' words do not carry has to pass by itself as well, so that
+            nothing beside it can speak for it. One further call for each, six at most.
     """
 
     timeout_s: float = Field(default=30.0, gt=0)
     threshold: float = Field(default=3.5, ge=1, le=5)
+    isolate: bool = True
 
     @field_validator("model")
     @classmethod

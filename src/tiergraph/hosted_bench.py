@@ -1,18 +1,21 @@
 """How much our side of a hosted path costs over the bare HTTP call of the same body to the same server.
 
-The server is a stand-in on loopback that answers after a stated pause with a valid text, in OpenAI's and in Ollama's format.
-Ours and the bare call alternate in one loop, so that a busy machine slows both.
+The server is a stand-in on loopback that answers after a stated pause with a valid text, in OpenAI's and in Ollama's
+format. Ours and the bare call alternate in one loop, so that a busy machine slows both.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiergraph.config import RouterModelConfig
@@ -42,7 +45,7 @@ _DOCUMENT = {"id": "refunds", "text": "A refund takes five working days after th
 def bench_hosted(*, repeats: int) -> dict[str, Any]:
     """Median times in microseconds of each hosted path and of the bare call, and their ratio, for each pause.
 
-    ``worst``: the highest ratio at `QUOTED_MS`, over router model and judge on both wires.
+    ``worst``: the highest ratio at `QUOTED_MS`, over router model, judge and embedding router on both wires.
     """
     paths: dict[str, Any] = {}
     for pause in PAUSES_MS:
@@ -71,6 +74,7 @@ def _paths(url: str) -> Iterator[tuple[str, Callable[[], _Path]]]:
     for wire, base in (("openai", f"{url}/v1"), ("ollama", url)):
         yield f"{wire} router", lambda wire=wire, base=base: _router(wire, base)  # type: ignore[misc]
         yield f"{wire} judge", lambda wire=wire, base=base: _judge(wire, base)  # type: ignore[misc]
+        yield f"{wire} embeddings", lambda wire=wire, base=base: _embeddings(wire, base)  # type: ignore[misc]
 
 
 def _router(wire: str, base: str) -> _Path:
@@ -110,6 +114,29 @@ def _judge(wire: str, base: str) -> _Path:
         )
 
     return _Path(call, judge.close)
+
+
+def _embeddings(wire: str, base: str) -> _Path:
+    from tiergraph.proposers.embedding import EmbeddingProposer
+
+    clusters = [
+        {"name": "parcels", "tier": "local", "examples": ["where is my parcel", "track my order"]},
+        {"name": "proofs", "tier": "frontier", "examples": ["prove the theorem", "derive the bound"]},
+    ]
+    key = {"api_key": "none"} if wire == "openai" else {}
+    embeddings = {"model": f"{wire}:stand-in", "location": "on_prem", "base_url": base, **key}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "routes.yaml"
+        file.write_text(json.dumps({"version": 1, "embeddings": embeddings, "clusters": clusters}), encoding="utf-8")
+        config = RouterModelConfig(model=f"embedding:{file}", cache_size=0)
+        proposer = EmbeddingProposer.load(ladder=LADDER, config=config, sufficiency=0.5, config_digest="bench")
+
+    def call() -> object:
+        return proposer.propose(
+            "How do I return an order?", narrow=lambda _: LADDER.names, deadline=time.monotonic() + 60, windows=1
+        )
+
+    return _Path(call, proposer.close)
 
 
 def _measure(path: _Path, url: str, said: _Said, repeats: int) -> dict[str, Any]:
@@ -159,7 +186,7 @@ def _server(pause_s: float) -> Iterator[tuple[str, _Said]]:
         def do_POST(self) -> None:
             said.path, said.body = self.path, self.rfile.read(int(self.headers["Content-Length"]))
             time.sleep(pause_s)
-            data = json.dumps(_ollama(said.text) if self.path.startswith("/api") else _openai(said.text)).encode()
+            data = json.dumps(_answer(self.path, said)).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -174,6 +201,23 @@ def _server(pause_s: float) -> Iterator[tuple[str, _Said]]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _answer(path: str, said: _Said) -> Mapping[str, Any]:
+    if path.endswith(("/embeddings", "/embed")):
+        texts = json.loads(said.body)["input"]
+        vectors = [_vector(text) for text in ([texts] if isinstance(texts, str) else texts)]
+        if path.startswith("/api"):
+            return {"model": "stand-in", "embeddings": vectors}
+        data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
+        return {"object": "list", "data": data, "model": "stand-in", "usage": {"prompt_tokens": 9, "total_tokens": 9}}
+    return _ollama(said.text) if path.startswith("/api") else _openai(said.text)
+
+
+def _vector(text: str) -> list[float]:
+    """A few hundred numbers that differ from text to text."""
+    chance = random.Random(text)
+    return [chance.uniform(-1, 1) for _ in range(384)]
 
 
 def _openai(text: str) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ from tiergraph.extractive import QUOTE_K
 from tiergraph.handoff import Draft, Handoff
 from tiergraph.judges import EvidenceJudge, Judge, Verdict
 from tiergraph.policy import AllowedSet, Decision, Finding, clip, distinct, next_tier
-from tiergraph.prompting import messages_for_people, prompts_digest
+from tiergraph.prompting import messages_for_people, prompts_digest, prompts_in_use
 from tiergraph.records import OnRecord, build_record, decision_json, input_hash
 from tiergraph.request import Request, clean_text, parse_request
 from tiergraph.review import review_packet, reviewed
@@ -288,6 +288,7 @@ class Nodes:
             allowed=self._allowed(state, findings),
             model={"name": self.decider.chain.name, "digest": self.decider.chain.digest},
             prompts_digest=prompts_digest(),
+            prompts=prompts_in_use(),
         )
         if self.on_record is not None:
             self.on_record(record)

@@ -142,9 +142,16 @@ def load_prompts() -> dict[str, Prompt]:
 
 
 @lru_cache(maxsize=1)
+def prompts_in_use() -> Mapping[str, str]:
+    """``name/version`` of every prompt in use to its sha256, for the record."""
+    prompts = load_prompts().values()
+    return MappingProxyType({f"{prompt.name}/{prompt.version}": prompt.sha256 for prompt in prompts})
+
+
+@lru_cache(maxsize=1)
 def prompts_digest() -> str:
     """sha256 over name, version and sha256 of every prompt in use, for the record."""
-    lines = sorted(f"{prompt.name} {prompt.version} {prompt.sha256}" for prompt in load_prompts().values())
+    lines = sorted(f"{name.replace('/', ' ')} {sha256}" for name, sha256 in prompts_in_use().items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

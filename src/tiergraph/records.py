@@ -60,6 +60,7 @@ def build_record(
     allowed: AllowedSet,
     model: Mapping[str, str],
     prompts_digest: str,
+    prompts: Mapping[str, str],
 ) -> Record:
     """The record of a finished request.
 
@@ -69,6 +70,7 @@ def build_record(
         allowed: The allowed set as it stood at the end.
         model: ``{"name", "digest"}`` of the router model.
         prompts_digest: sha256 over the prompts in use.
+        prompts: ``name/version`` of each of them to its sha256.
     """
     decision = dict(state.get("decision") or {})
     hops = list(state.get("hops") or [])
@@ -81,6 +83,7 @@ def build_record(
         "input_hash": state["input_hash"],
         "config_digest": config.digest,
         "prompts_digest": prompts_digest,
+        "prompts": dict(prompts),
         "router_model": dict(model),
         "outcome": state.get("outcome"),
         "tier": drafts[accepted]["tier"] if accepted is not None else None,

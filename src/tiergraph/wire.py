@@ -126,7 +126,6 @@ def sendable(schema: Any) -> Any:
     return sent
 
 
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"</(think|thinking|reasoning)>", re.IGNORECASE)
 
 
@@ -135,10 +134,8 @@ def unwrapped(text: str) -> str:
 
     The last one, for what came before may repeat the request.
     """
-    text = _THOUGHT.sub("", text)
-    ends = list(_THOUGHT_END.finditer(text))
-    if ends:  # reasoning whose beginning the server swallowed
-        text = text[ends[-1].end() :]
+    for thought in _THOUGHT_END.finditer(text):  # only the end: some servers swallow the beginning
+        text = thought.string[thought.end() :]
     decoder, found, place, tries = json.JSONDecoder(), "", text.find("{"), 0
     while place != -1 and tries < MAX_OBJECTS:
         tries += 1

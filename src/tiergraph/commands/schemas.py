@@ -115,6 +115,7 @@ RECORD: dict[str, Any] = {
             "input_hash": _DIGEST,
             "config_digest": _DIGEST,
             "prompts_digest": _DIGEST,
+            "prompts": {"type": "object", "additionalProperties": _DIGEST},
             "router_model": _object({"name": _TEXT, "digest": _TEXT}),
             "outcome": {"enum": ["answered", "human", "refused", "abstained", "unavailable"]},
             "tier": _MAYBE_TEXT,

@@ -1,9 +1,10 @@
-"""A judge behind HTTP: a rubric of two scores and a list of claims, and four lines of defence around it.
+"""A judge behind HTTP: a rubric of two scores and a list of claims, and five lines of defence around it.
 
 A language model may obey what it reads, and this one reads documents and drafts. So a text cannot close the fence it
 stands in; what speaks to a judge is cut before it is shown, and a draft that speaks to its judge does not pass; a claim
-that is not in the draft does not count; and what the documents plainly contradict does not pass, whatever the model
-says of it. Its own word can thus fail a draft, and pass one only where nothing else forbids it.
+that is not in the draft does not count; what the documents plainly contradict does not pass, whatever the model says
+of it; and a sentence that no words of the documents carry has to pass alone, out of sight of all that stands beside it.
+Its own word can thus fail a draft, and pass one only where nothing else forbids it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NoReturn, cast
 
 from tiergraph.documents import Document
@@ -22,6 +23,7 @@ from tiergraph.errors import EndpointError, JudgeError, JudgeTimeoutError, Model
 from tiergraph.extractive.questions import ends
 from tiergraph.handoff import CUT, fenced, free_fence
 from tiergraph.judges.addressed import addressed, without
+from tiergraph.judges.alone import MOST_ALONE, related, uncarried
 from tiergraph.judges.base import Verdict
 from tiergraph.judges.drafts import claims, no_answer, without_citations
 from tiergraph.judges.evidence import EvidenceJudge, contradicted
@@ -76,8 +78,9 @@ class HostedJudge:
     ``threshold`` of the configuration, 1 to 5.
     """
 
-    def __init__(self, client: StructuredClient, *, threshold: float) -> None:
-        self._client, self.threshold = client, threshold
+    def __init__(self, client: StructuredClient, *, threshold: float, isolate: bool = True) -> None:
+        """``threshold`` and ``isolate`` as in `JudgeConfig`."""
+        self._client, self.threshold, self._isolate = client, threshold, isolate
         self.name = client.name
         self.location: Location = client.location
         prompt = load_prompt("judge", PROMPTS["judge"])
@@ -93,12 +96,13 @@ class HostedJudge:
             ConfigError: An environment variable or a key is missing.
             MissingExtraError: A package is missing.
         """
-        return cls(StructuredClient(config, mode=config.mode), threshold=config.threshold)
+        client = StructuredClient(config, mode=config.mode)
+        return cls(client, threshold=config.threshold, isolate=config.isolate)
 
     @property
     def digest(self) -> str:
         """sha256 over prompt, model, threshold, and the rules that the model cannot lift."""
-        parts = [self._prompt, self._client.digest, self.threshold, EvidenceJudge().digest]
+        parts = [self._prompt, self._client.digest, self.threshold, self._isolate, EvidenceJudge().digest]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def judge(
@@ -163,16 +167,39 @@ class HostedJudge:
             case: Case | Verdict = yield Call(lambda: prepared(question, draft, documents, deadline))
             if isinstance(case, Verdict):
                 return case
-            messages, check = self._messages(case), check_of(case.draft)
-            found = yield Call(
-                lambda: self._client.ask(messages, Rating, deadline=deadline, check=check),
-                lambda: self._client.aask(messages, Rating, deadline=deadline, check=check),
-            )
-            return verdict_of(found.value, case, self.threshold)
+            verdict = yield from self._ask(case, deadline)
+            if verdict.passed and case.documents and self._isolate:
+                verdict = yield from self._alone(case, verdict, deadline)
+            return verdict
         except EndpointError as error:
             self._failed(error)
         except (TypeError, ValueError, KeyError, RecursionError) as error:
             raise JudgeError(f"Judge {self.name!r} failed: {type(error).__name__}.") from None
+
+    def _ask(self, case: Case, deadline: float) -> Steps[Verdict]:
+        messages, check = self._messages(case), check_of(case.draft)
+        found = yield Call(
+            lambda: self._client.ask(messages, Rating, deadline=deadline, check=check),
+            lambda: self._client.aask(messages, Rating, deadline=deadline, check=check),
+        )
+        return verdict_of(found.value, case, self.threshold)
+
+    def _alone(self, case: Case, verdict: Verdict, deadline: float) -> Steps[Verdict]:
+        """``verdict``, or a failed one where a sentence that the documents' words do not carry fails by itself."""
+        alone: tuple[str, ...] = yield Call(lambda: uncarried(case.question, case.draft, case.documents))
+        failed = list(alone[MOST_ALONE:])
+        for claim in alone[:MOST_ALONE]:
+            shown = related(claim, case.question, case.documents)
+            if not shown:
+                failed.append(claim)  # no sentence of the documents has a word of it
+                continue
+            single = yield from self._ask(Case(question=case.question, draft=claim, documents=shown), deadline)
+            # A part of an answer need not be helpful by itself.
+            if single.reason == "unsupported_claims":
+                failed.append(claim)
+        if not failed:
+            return verdict
+        return replace(verdict, passed=False, score=0.0, reason="unsupported_claims", unsupported=listed(failed))
 
     def _failed(self, error: EndpointError) -> NoReturn:
         kind = JudgeTimeoutError if error.code == "timeout" else JudgeError

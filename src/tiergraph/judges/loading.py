@@ -9,6 +9,7 @@ from tiergraph.endpoints import HOSTED, JudgeConfig
 from tiergraph.errors import ConfigError
 from tiergraph.judges.base import Judge
 from tiergraph.judges.evidence import EvidenceJudge
+from tiergraph.references import build
 
 _WHERE = "cascade.judge"
 
@@ -53,11 +54,7 @@ def _load(config: JudgeConfig) -> Judge:
 
 def _python(config: JudgeConfig) -> Judge:
     """The judge that a reference names, or what it makes when called with ``params``."""
-    from tiergraph.proposers.linking import resolve
-
-    found: Any = resolve(config.model, _WHERE)
-    if isinstance(found, type) or (callable(found) and not hasattr(found, "judge")):
-        found = found(**config.params)
+    found: Any = build(config.model, _WHERE, params=config.params, ready=lambda found: hasattr(found, "judge"))
     if not isinstance(found, Judge):
         raise ConfigError(
             f"{_WHERE}: {config.model!r} is a {type(found).__name__}, which is no judge.",

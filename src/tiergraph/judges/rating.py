@@ -114,8 +114,6 @@ def standing(claims: Sequence[str], draft: str) -> tuple[str, ...]:
     found: list[str] = []
     for claim in claims:
         said, terms = _joined(claim), frozenset(stems(claim))
-        if not said.strip():
-            continue
         shares = [_share(said, terms, words_, stems_) for _, words_, stems_ in spoken]
         best = max(range(len(shares)), key=shares.__getitem__, default=-1)
         if best >= 0 and shares[best] >= _SAME:

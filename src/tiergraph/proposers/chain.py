@@ -1,9 +1,9 @@
 """Several router models as one: the first that is sure decides, and nothing that any of them says is trusted.
 
 Precedence: policy above all, then ``map``, then the models in their order. A model is sure where no other tier could
-as well be right (see `boundary_distance`); else the next one is asked, and the last one that answers decides. A model
-that fails, is left alone by its breaker, or may not see the request is passed over. Flags add up: each may tighten, none
-lifts.
+as well be right (see `boundary_distance`), and never on a confidence that it states and has not earned; else the next
+one is asked, and the last one that answers decides. A model that fails, is left alone by its breaker, or may not see
+the request is passed over. Flags add up: each may tighten, none lifts.
 
 Failure rule: one deadline holds for all of them together. Where none answered there is no proposal, and the caller
 takes the fallback.
@@ -22,6 +22,7 @@ from tiergraph.errors import DecisionTimeoutError, ProposalInvalidError, Propose
 from tiergraph.proposers.base import FlagReader, Flags, Narrow, Proposed, Proposer
 from tiergraph.proposers.breaker import Breaker
 from tiergraph.proposers.calibration import boundary_distance
+from tiergraph.proposers.confidence import UNEARNED
 from tiergraph.tiers import Location
 
 Release = Callable[[Location], str | None]
@@ -151,6 +152,8 @@ class Chain:
     def _near(self, link: Link, proposed: Proposed) -> bool:
         if proposed.proposal is None:  # policy leaves no tier: no other model could change that
             return False
+        if proposed.confidence_from == "stated" and proposed.confidence <= UNEARNED:
+            return True
         return boundary_distance(proposed.tier_probabilities.values(), self.sufficiency) < link.boundary
 
     def _ask(self, link: Link, text: str, narrow: Narrow, deadline: float, windows: int) -> Steps[Proposed]:

@@ -1,4 +1,4 @@
-"""A decision model of LangChain's as a router model: one request with all questions, and nothing that comes is trusted.
+"""A decision model of LangChain's as a router model: all questions in one request, and nothing that comes is trusted.
 
 What it says of its own certainty has to be earned. Without a calibration its choice holds, clipped by policy, and
 counts as one half; with one, its probabilities are mapped to how often it was right, and the tier is read from them.
@@ -121,7 +121,7 @@ class DecisionModelProposer:
             response = self._model.invoke(self._request(sent, asked), _QUIET)
         except Exception as error:
             raise _as_proposer_error(error) from None
-        said = self._questions.read(response, asked)
+        said = self._understood(response, asked)
         return Guess(said.tier, said.tiers[said.tier], "stated")
 
     def propose(self, text: str, *, narrow: Narrow, deadline: float, windows: int) -> Proposed:
@@ -176,22 +176,30 @@ class DecisionModelProposer:
         if time.monotonic() >= deadline:
             raise DecisionTimeoutError("The deadline had passed before the decision began.")
         sent = clean_text(text)
+        key = hashlib.sha256(sent.encode()).digest()  # of the whole text: two may be alike where they are cut
         complete = len(sent) <= MAX_CHARACTERS
         if not complete:
             tail = MAX_CHARACTERS // 3
             sent = f"{sent[: MAX_CHARACTERS - tail]}\n[...]\n{sent[-tail:]}"
         asked = self._ladder.in_order(narrow(Flags(contains_pii=not complete)))
-        # The whole text: two long ones may be alike where they are cut.
-        return sent, complete, asked, (hashlib.sha256(clean_text(text).encode()).digest(), asked)
+        return sent, complete, asked, (key, asked)
 
     def _request(self, sent: str, asked: tuple[str, ...]) -> dict[str, Any]:
         return {"state": {"request": sent}, "questions": self._questions.ask(asked)}
 
     def _fresh(self, response: object, key: Key, narrow: Narrow, deadline: float, *, complete: bool) -> Proposed:
-        said = self._questions.read(response, key[1])
+        said = self._understood(response, key[1])
         proposed = self._proposed(said, key[1], narrow, deadline, complete=complete, cached=False)
         self._said.put(key, said)
         return proposed
+
+    def _understood(self, response: object, asked: tuple[str, ...]) -> Said:
+        try:
+            return self._questions.read(response, asked)
+        except ProposerError:
+            raise
+        except Exception as error:  # an answer that was never validated, such as one without its attributes
+            raise ProposalInvalidError(f"The decision model's answer is no answer ({type(error).__name__}).") from None
 
     def _proposed(
         self, said: Said, asked: tuple[str, ...], narrow: Narrow, deadline: float, *, complete: bool, cached: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +13,7 @@ from tiergraph.errors import ConfigError
 from tiergraph.proposers.base import FlagReader, Proposer
 from tiergraph.proposers.breaker import Breaker
 from tiergraph.proposers.chain import Chain, Link
+from tiergraph.references import build
 
 Progress = Callable[[str], None]
 """Told what is loaded next."""
@@ -107,11 +107,20 @@ def _examples(progress: Progress, name: str, done: int, total: int) -> None:
 
 def _python(entry: RouterModelConfig, given: dict[str, Any]) -> Proposer:
     """A `Proposer` or a LangChain decision model that a reference names, or what it makes when called."""
-    found: Any = resolve(entry.model, "router.model")
-    if callable(found) and not hasattr(found, "propose") and not hasattr(found, "invoke"):
-        found = found(**entry.params)
+    found: Any = build(
+        entry.model,
+        "router.model",
+        params=entry.params,
+        ready=lambda found: hasattr(found, "propose") or hasattr(found, "invoke"),
+    )
     if hasattr(found, "propose"):
         proposer: Proposer = found
+        if proposer.location != entry.location:
+            raise ConfigError(
+                f"router.model: the configuration says {entry.location!r}, and {entry.model!r} itself "
+                f"{proposer.location!r}.",
+                fix="state the place that what it is given really goes to, in both.",
+            )
         return proposer
     if hasattr(found, "invoke"):
         from tiergraph.proposers.decisions import DecisionModelProposer
@@ -121,21 +130,3 @@ def _python(entry: RouterModelConfig, given: dict[str, Any]) -> Proposer:
         f"router.model: {entry.model!r} is a {type(found).__name__}.",
         fix="point it at a Proposer or a LangChain decision model.",
     )
-
-
-def resolve(reference: str, where: str) -> Any:
-    """The object that ``python:module:attribute`` names.
-
-    Raises:
-        ConfigError: It cannot be imported; names ``where``.
-    """
-    _, module, attribute = reference.split(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"{where}: {reference!r} cannot be imported ({error}).", fix="check module and attribute."
-        ) from None
-    return found

@@ -59,7 +59,7 @@ def supports_gpu() -> bool:
     return bool(llama_cpp.llama_supports_gpu_offload())
 
 
-def _never_late() -> Any:
+def never_late() -> Any:
     """A C function that llama.cpp calls between two nodes of its graph, to ask whether it should stop.
 
     ``strlen`` of a two-byte buffer is 0, which is "go on", until someone writes a character into it. A Python
@@ -288,7 +288,7 @@ class Slot:
         rows = window + len(self._tail_tokens)
         size = max(rows, min(self._start, 512))
         self._flag = ctypes.create_string_buffer(2)
-        self._late = _never_late()
+        self._late = never_late()
 
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = self._start + rows

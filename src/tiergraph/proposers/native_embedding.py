@@ -29,7 +29,7 @@ from tiergraph.errors import DecisionTimeoutError, ModelError, ProposalInvalidEr
 from tiergraph.proposers import contract, lexical, windows
 from tiergraph.proposers.llamalog import listening
 from tiergraph.proposers.loading import sha256
-from tiergraph.proposers.native import Ids, NativeModel, Watch, _never_late
+from tiergraph.proposers.native import Ids, NativeModel, Watch, never_late
 from tiergraph.proposers.pool import Pool
 from tiergraph.tiers import Location
 
@@ -118,7 +118,7 @@ class EmbeddingSlot:
         """
         self._file, self._watch, self._reading = model.file, watch, reading
         self._flag = ctypes.create_string_buffer(2)
-        self._late = _never_late()
+        self._late = never_late()
         size = reading.window + len(reading.before) + len(reading.after)
         params = llama_cpp.llama_context_default_params()
         # An encoder sees a text at once or not at all, so one micro-batch holds it.

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from tiergraph.config import _line
+from tiergraph.config import line_of
 from tiergraph.embeddings import EmbeddingsConfig
 from tiergraph.endpoints import Model
 from tiergraph.errors import ConfigError
@@ -176,10 +176,10 @@ def load_routes(path: str | Path, sets: Sets) -> Routes:
         path_text = ".".join(str(part) for part in loc) or "the file"
         message = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise ConfigError(
-            f"{path_text}: {message}.", file=str(file), line=_line(tree, loc), fix=_fix(first["type"])
+            f"{path_text}: {message}.", file=str(file), line=line_of(tree, loc), fix=_fix(first["type"])
         ) from None
     except _Wrong as wrong:
-        raise ConfigError(wrong.problem, file=str(file), line=_line(tree, wrong.path), fix=wrong.fix) from None
+        raise ConfigError(wrong.problem, file=str(file), line=line_of(tree, wrong.path), fix=wrong.fix) from None
 
 
 def _fix(kind: str) -> str:
