@@ -265,7 +265,16 @@ def test_the_record_is_json_and_holds_no_content():
     text = json.dumps(out["routing"])
     for word in ("zebra", "giraffe", "walrus", "answer of"):
         assert word not in text
-    for key in ("input_hash", "config_digest", "prompts_digest", "prompts", "router_model", "hops", "cost_usd", "latency_ms"):
+    for key in (
+        "input_hash",
+        "config_digest",
+        "prompts_digest",
+        "prompts",
+        "router_model",
+        "hops",
+        "cost_usd",
+        "latency_ms",
+    ):
         assert out["routing"][key]
     hop = out["routing"]["hops"][0]
     assert {"tier", "outcome", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "verdict", "code"} <= set(hop)

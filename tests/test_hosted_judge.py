@@ -562,7 +562,7 @@ def test_the_judge_never_speaks_in_the_hosts_stream(wire: str) -> None:
         assert "faithfulness" not in str(events)
 
 
-def test_async_judging_does_not_block_the_loop() -> None:
+def test_async_judging_awaits_and_does_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     async def both(judge: HostedJudge) -> list[Any]:
         ticks = []
 
@@ -581,6 +581,7 @@ def test_async_judging_does_not_block_the_loop() -> None:
 
     with ModelServer("slow", reply=honest, pause=0.3) as server:
         judge = HostedJudge.load(settings("openai", server.url))
+        monkeypatch.setattr(judge._client, "ask", None)  # it would need a thread
         *verdicts, ticks = asyncio.run(both(judge))
         judge.close()
     assert all(verdict.passed for verdict in verdicts)
