@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from tiergraph import bench
 from tiergraph.cli import app
 
+pytestmark = pytest.mark.loopback  # the hosted paths are measured against a server of the bench's own
+
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
@@ -24,8 +26,10 @@ def report() -> dict[str, Any]:
 
 
 def test_every_part_is_measured(report: dict[str, Any]) -> None:
-    parts = {"machine", "engine", "other_gguf", "screening", "graph_over_bare", "import_time", "peak_memory", "figures"}
-    assert parts | {"quick", "repeats"} == set(report)
+    parts = {"machine", "engine", "other_gguf", "screening", "graph_over_bare", "hosted", "import_time", "peak_memory"}
+    assert parts | {"figures", "quick", "repeats"} == set(report)
+    kinds = {f"{wire} {kind}" for wire in ("openai", "ollama") for kind in ("router", "judge", "embeddings")}
+    assert set(report["hosted"]["paths"]) == kinds
     assert set(report["engine"]["request_tokens"]) == {"8", "16", "32", "128"}
     assert report["graph_over_bare"]["graph_us"]["n"] >= 10
 

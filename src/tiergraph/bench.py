@@ -127,7 +127,7 @@ def figures(report: dict[str, Any]) -> list[dict[str, Any]]:
         ("screening_ms_per_kb_ordinary", _ms_per_kb(report["screening"], "ordinary"), "ms/KB"),
         ("screening_ms_per_kb_pii", _ms_per_kb(report["screening"], "pii_laden"), "ms/KB"),
         ("graph_over_bare", report["graph_over_bare"]["ratio"], "ratio"),
-        ("hosted_over_bare_http", report["hosted"]["worst"], f"ratio, worst path, {QUOTED_MS} ms server"),
+        ("hosted_over_bare_http", report["hosted"]["worst"], f"ratio, worst, {QUOTED_MS} ms"),
         ("import_ms", report["import_time"]["ms"]["median"], "ms"),
         ("peak_memory_mb", report["peak_memory"]["mb"], "MB"),
     ]
