@@ -205,9 +205,13 @@ def _router() -> Any:
     from tiergraph import graph
     from tiergraph.commands.loading import read_config
     from tiergraph.decider import Decider
+    from tiergraph.proposers.chain import Chain, Link
 
     config = read_config(None)
-    decider = Decider(config, _NoProposer(config.ladder))
+    stand_in = _NoProposer(config.ladder)
+    # As the embedded model is: it keeps deadlines by itself and needs no thread for them.
+    link = Link(proposer=stand_in, bounded=True)
+    decider = Decider(config, Chain((link,), reader=stand_in, sufficiency=config.sufficiency))
     decider.screens = _NoScreens()  # type: ignore[assignment]
     with patch.object(graph, "build_client", lambda *_, **__: _NoTier()):
         return graph.create_tier_router(config, decider=decider, judge=_NoJudge())
