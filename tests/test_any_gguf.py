@@ -393,3 +393,19 @@ def test_decide_and_ask_tell_what_they_load(monkeypatch, command):
     monkeypatch.setattr(console, "stages", stages)
     assert CliRunner().invoke(app, list(command)).exit_code == 0
     assert "embedded: canary" in told
+
+
+def test_beside_a_gguf_that_was_not_trained_for_flags_the_embedded_model_reads_them(tmp_path):
+    tiers = [{"name": name, "model": "quote", "location": "on_prem"} for name in ("small", "big")]
+    other = gguf_factory.build(tmp_path / "other.gguf", contract=False, context=2048)
+    trained = gguf_factory.build(tmp_path / "trained.gguf")
+    for path, own in ((other, False), (trained, True)):
+        config = RouterConfig.model_validate({"tiers": tiers, "router": {"model": str(path), "contexts": 1}})
+        chain = load_chain(config)
+        try:
+            assert chain.links[0].proposer.trained is own
+            assert chain.reads_question is own
+            assert (chain.reader is chain.links[0].proposer) is own
+            assert own or chain.reader.name == "embedded"
+        finally:
+            chain.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeGuard
 
 from tiergraph.config import RouterConfig, RouterModelConfig
 from tiergraph.errors import ConfigError
@@ -60,13 +60,20 @@ def load_reader(config: RouterConfig, *, progress: Progress = lambda _: None) ->
 
 def with_reader(proposer: Proposer, config: RouterConfig) -> Chain:
     """A chain of one router model of the user's own, with the embedded model for flags where it is not on the spot."""
-    own = proposer.location == "on_prem" and isinstance(proposer, FlagReader)
-    reader = None if own else load_reader(config)
+    reader = None if proposer.location == "on_prem" and _reads(proposer) else load_reader(config)
     return Chain.of(proposer, sufficiency=config.sufficiency, reader=reader)
 
 
 def _own_reader(links: list[Link]) -> FlagReader | None:
-    return next((link.proposer for link in links if link.bounded and isinstance(link.proposer, FlagReader)), None)
+    """The first model in this process that was trained to read flags.
+
+    Of any other GGUF nobody knows how many names it overlooks: its flags tighten, and the embedded model reads too.
+    """
+    return next((link.proposer for link in links if link.bounded and _reads(link.proposer)), None)
+
+
+def _reads(proposer: Proposer) -> TypeGuard[FlagReader]:
+    return isinstance(proposer, FlagReader) and getattr(proposer, "trained", True)
 
 
 def _load_link(entry: RouterModelConfig, config: RouterConfig, progress: Progress) -> Link:

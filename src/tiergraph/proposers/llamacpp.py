@@ -43,6 +43,7 @@ from tiergraph.proposers.base import FlagReading, Flags, Narrow, Proposed
 from tiergraph.proposers.breaker import Breaker
 from tiergraph.proposers.cache import LruCache
 from tiergraph.proposers.calibration import Mask, choose, mask_tiers
+from tiergraph.proposers.contract import ContractHead
 from tiergraph.proposers.loading import digest_of, make_head, make_slots, sha256
 from tiergraph.proposers.memory import Memory
 from tiergraph.proposers.native import Ids, NativeModel, Progress, Slot, Watch, silent
@@ -188,6 +189,11 @@ class LlamaCppProposer:
     @property
     def digest(self) -> str:
         return self._digest
+
+    @property
+    def trained(self) -> bool:
+        """Whether it was trained for the fields, its flags among them, and is no GGUF that is asked in words."""
+        return isinstance(self._head, ContractHead)
 
     @property
     def window(self) -> int:
