@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from routers import make_config
 from tiergraph.decider import Decider
 from tiergraph.effects import arun, run
 from tiergraph.errors import ConfigError, DecisionTimeoutError, ProposalInvalidError, ProposerUnavailableError
+from tiergraph.proposal import Proposal
 from tiergraph.proposers.base import Flags, Proposed
 from tiergraph.proposers.breaker import Breaker
 from tiergraph.proposers.calibration import boundary_distance, choose
@@ -88,7 +92,8 @@ def test_where_the_next_one_fails_the_opinion_before_it_stands():
 
 
 def test_where_the_first_one_fails_the_next_one_is_asked():
-    decision = decide(chain(named("first", fails=DecisionTimeoutError("late")), named("second")))
+    first = named("first", fails=DecisionTimeoutError("late"))
+    decision = decide(chain(first, named("second"), reader=named("reader")))
     assert (decision.source, decision.proposer) == ("model", "second")
     assert codes(decision) == [("first", "decision_timeout"), ("second", "decided")]
 
@@ -358,6 +363,161 @@ def test_steps_are_driven_alike_either_way():
     made = chain(named("first"))
     request = parse_request("hello")
     decider = Decider(CONFIG, made)
-    import asyncio
-
     assert run(decider.steps(request)).tier == asyncio.run(arun(decider.steps(request))).tier
+
+
+MILL = "Ann Carter, 3 Mill Lane, wants a refund"
+
+
+def sees_mill(text: str) -> Flags:
+    """What only a model's flag sees."""
+    return Flags(contains_pii="Mill Lane" in text)
+
+
+@pytest.mark.parametrize("location", ["external", "on_prem"])
+def test_where_the_first_one_fails_its_flags_are_read_all_the_same(location):
+    """It would have read them as it decided: whoever comes next must not see, or send outside, what they would find."""
+
+    class FailsToDecide(ScriptedProposer):
+        def propose(self, text: str, **limits: Any) -> Proposed:
+            raise ProposalInvalidError("off")
+
+    first = FailsToDecide(CONFIG.ladder, flag=sees_mill)
+    second = named("second", tier="cloud", location=location)
+    decision = decide(chain(first, second), MILL)
+    assert decision.allowed == ("small",)
+    assert decision.tier == "small"
+    assert first.read == [MILL]
+    if location == "external":
+        assert second.asked == []
+
+
+def test_where_the_first_one_can_not_even_read_it_counts_as_found():
+    first = named("first", fails=ProposerUnavailableError("down"))
+    outside = named("outside", location="external", tier="cloud")
+    decision = decide(chain(first, outside), MILL)
+    assert (decision.source, decision.tier, outside.asked) == ("fallback", "small", [])
+
+
+def test_a_value_that_another_part_gives_away_is_replaced_in_what_an_external_one_sees():
+    config = make_config([("small", "on_prem"), ("cloud", "external")], policy={"pii": "redact"})
+    turns = [("user", "My passport number is 533380006."), ("assistant", "ok"), ("user", "is 533380006 right?")]
+    outside = named("outside", location="external", tier="cloud")
+    Decider(config, chain(outside, reader=named("reader"))).decide(messages=turns)
+    assert len(outside.asked) == 1
+    assert "533380006" not in outside.asked[0]
+
+
+def test_a_rule_that_leaves_no_external_tier_keeps_the_request_from_external_models_too():
+    rule = {"id": "codename", "when": {"keywords": ["nightjar"]}, "effect": "only", "tiers": ["small"]}
+    config = make_config([("small", "on_prem"), ("cloud", "external")], policy={"rules": [rule]})
+    outside = named("outside", location="external", tier="cloud")
+    decision = decide(chain(outside, named("inside"), reader=named("reader")), "project nightjar", config)
+    assert (decision.proposer, outside.asked) == ("inside", [])
+
+
+def test_a_reader_that_raises_anything_counts_as_having_found():
+    class Exploding(ScriptedProposer):
+        def read_flags(self, text: str, **limits: Any) -> Any:
+            raise RuntimeError(text)
+
+    outside = named("outside", location="external", tier="cloud")
+    decision = decide(chain(outside, named("inside"), reader=Exploding(CONFIG.ladder)), MILL)
+    assert (decision.tier, outside.asked) == ("small", [])
+
+
+def test_one_deadline_holds_for_reading_flags_and_deciding_together():
+    asked: list[float] = []
+
+    class Late(ScriptedProposer):
+        def read_flags(self, text: str, *, deadline: float, windows: int) -> Any:
+            asked.append(deadline)
+            return super().read_flags(text, deadline=deadline, windows=windows)
+
+        def propose(self, text: str, *, deadline: float, **limits: Any) -> Proposed:
+            asked.append(deadline)
+            return super().propose(text, deadline=deadline, **limits)
+
+    decide(chain(Late(CONFIG.ladder)), documents=["one", "two"])
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
+
+
+def typed_off(proposed: Proposed, **changes: Any) -> Proposed:
+    return replace(proposed, **changes)
+
+
+def free_text(proposed: Proposed) -> Proposed:
+    assert proposed.proposal is not None
+    values = {**proposed.proposal.model_dump(), "reason": f"because of {SECRET}"}
+    return replace(proposed, proposal=Proposal.model_construct(**values))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: typed_off(p, confidence="high"),
+        lambda p: typed_off(p, score="x"),
+        lambda p: typed_off(p, score=math.nan),
+        lambda p: typed_off(p, confidence_from=SECRET),
+        lambda p: typed_off(p, flags=None),
+        lambda p: typed_off(p, proposal=SimpleNamespace(tier="small")),
+        lambda p: typed_off(p, tier_probabilities={"small": "all"}),
+        free_text,
+    ],
+)
+def test_what_is_off_its_type_or_its_closed_set_never_reaches_the_record(change):
+    from tiergraph.records import decision_json
+
+    decision = decide(chain(Rogue(change), named("second"), reader=named("reader")))
+    assert codes(decision) == [("rogue", "proposal_invalid"), ("second", "decided")]
+    assert SECRET not in json.dumps(decision_json(decision), allow_nan=False)
+
+
+def test_a_tier_that_fell_out_after_it_was_proposed_keeps_no_probability():
+    class RaisesAndFails(ScriptedProposer):
+        def propose(self, text: str, *, narrow: Any, **limits: Any) -> Proposed:
+            narrow(Flags(contains_pii=True))
+            raise ProposerUnavailableError("then it went down")
+
+    first = named("first", confidence=0.55)
+    decision = decide(chain(first, RaisesAndFails(CONFIG.ladder)))
+    assert (decision.tier, decision.allowed) == ("small", ("small",))
+    assert dict(decision.tier_probabilities) == {"small": 1.0, "cloud": 0.0}
+
+
+async def test_callees_that_hang_leave_the_event_loop_its_threads():
+    go_on = threading.Event()
+
+    class Hanging(ScriptedProposer):
+        def read_flags(self, text: str, **limits: Any) -> Any:
+            go_on.wait(60)
+            return super().read_flags(text, **limits)
+
+    config = make_config([("small", "on_prem"), ("cloud", "external")], router={"deadline_ms": 100})
+    decider = Decider(config, chain(named("first"), reader=Hanging(CONFIG.ladder)))
+    try:
+        hung = await asyncio.gather(*(decider.adecide(f"request {number}") for number in range(40)))
+        assert {decision.tier for decision in hung} == {"small"}
+        assert (await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 30)) == "free"
+    finally:
+        go_on.set()
+
+
+async def test_a_cancelled_try_is_given_back_at_once():
+    class Slow(ScriptedProposer):
+        async def apropose(self, text: str, **limits: Any) -> Proposed:
+            await asyncio.sleep(60)
+            raise AssertionError("unreachable")
+
+    breaker = Breaker(1, 1.0, now=lambda: 0.0)
+    made = Chain((Link(proposer=Slow(CONFIG.ladder), breaker=breaker),), reader=named("reader"), sufficiency=0.5)
+    breaker.leave(False, trying=breaker.enter())
+    breaker._now = lambda: 10.0  # half-open: one try
+    kept = None
+    try:
+        await asyncio.wait_for(Decider(CONFIG, made).adecide("hello"), 0.2)
+    except TimeoutError as error:
+        kept = error  # as a logger does, with all frames that it holds
+    assert breaker.enter() is True
+    assert kept is not None

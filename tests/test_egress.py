@@ -225,3 +225,45 @@ def test_a_person_cannot_route_outside_what_only_the_models_flag_sees():
     assert "Not understood" in again["__interrupt__"][0].value["error"]
     out = bench.router.invoke(Command(resume={"action": "route", "tier": "small"}), thread)
     assert (out["routing"]["tier"], bench.asked) == ("small", ["small"])
+
+
+@pytest.mark.parametrize("place", ["question", "document"])
+def test_an_external_judge_sees_nothing_that_only_the_flag_sees_after_a_person_routed(place):
+    """No router model had read the request, and every tier that the person could choose was on-prem."""
+    config = make_config([("small", "on_prem"), ("middle", "on_prem")])
+    proposer = ScriptedProposer(config.ladder, flag=lambda text: Flags(contains_pii="Mill Lane" in text))
+    judge = ScriptedJudge(location="external")
+    bench = Bench(config, proposer=proposer, judge=judge, checkpointer=InMemorySaver())
+    thread = {"configurable": {"thread_id": "t"}}
+    address = "Ann Carter, 3 Mill Lane."
+    asked = f"{address if place == 'question' else ''} Let me talk to a human."
+    bench.ask(asked, thread, documents=[address] if place == "document" else [])
+    out = bench.router.invoke(Command(resume={"action": "route", "tier": "small"}), thread)
+    assert judge.seen == []
+    assert out["routing"]["hops"][0]["verdict"]["judge"] == "evidence"
+
+
+@pytest.mark.parametrize("where", ["history", "tool result"])
+def test_a_value_that_history_gives_away_is_replaced_for_retriever_and_judge_too(where):
+    config = make_config(
+        [("small", "on_prem"), ("cloud", "external")], policy={"pii": "redact"}, retrieval={"location": "external"}
+    )
+    number = "533380006"
+    told = f"My passport number is {number}."
+    first = (
+        [HumanMessage(told), AIMessage("ok")]
+        if where == "history"
+        else [HumanMessage("look"), AIMessage("", tool_calls=[CALL]), ToolMessage(told, tool_call_id="c1")]
+    )
+    judge, retriever = ScriptedJudge(location="external"), ScriptedRetriever(["Nothing personal."])
+    bench = Bench(
+        config,
+        proposer=ScriptedProposer(config.ladder, tier="cloud", needs_retrieval=True),
+        judge=judge,
+        retriever=retriever,
+        chats={"cloud": ScriptedChat(f"Yes, {number} is right.")},
+    )
+    bench.ask([*first, HumanMessage(f"is {number} right, can you tell me please?")])
+    assert retriever.queries
+    assert judge.seen
+    assert number not in str(retriever.queries) + str(judge.seen) + bench.chats["cloud"].sent

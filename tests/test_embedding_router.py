@@ -926,3 +926,48 @@ def test_a_server_that_comes_up_later_is_used_then(tmp_path: Path, server: Embed
         ask(proposer, "where is my parcel")
     server.behaviour = "answer"
     assert ask(proposer, "where is my parcel").proposal.tier == "quote"
+
+
+@pytest.mark.loopback
+@pytest.mark.parametrize("wire", ["openai", "ollama"])
+def test_a_server_that_points_elsewhere_is_not_followed(wire, tmp_path):
+    """A redirect would be another place than the one whose location is stated."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    reached: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            reached.append(self.path)
+            self.send_error(500)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    other = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+
+    class Pointing(Elsewhere):
+        def do_POST(self) -> None:
+            self.send_response(307)
+            self.send_header("Location", f"http://127.0.0.1:{other.server_port}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    first = ThreadingHTTPServer(("127.0.0.1", 0), Pointing)
+    for server in (first, other):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        config = EmbeddingsConfig(
+            model=f"{wire}:m", location="on_prem", base_url=f"http://127.0.0.1:{first.server_port}", api_key="none"
+        )
+        embedder = load_embedder(config, folder=tmp_path)
+        with pytest.raises(ProposerError):
+            embedder.embed("jane.doe@example.com", time.monotonic() + 5)
+        with pytest.raises(ProposerError):
+            asyncio.run(embedder.aembed("jane.doe@example.com", time.monotonic() + 5))
+    finally:
+        for server in (first, other):
+            server.shutdown()
+            server.server_close()
+    assert reached == []

@@ -256,7 +256,7 @@ def test_the_canary_passes_who_keeps_to_the_allowed_set_and_names_who_does_not()
 def test_a_link_is_measured_alone_and_a_chain_as_it_decides():
     unsure, sure = Judging(lambda text: 0.5, confidence=0.5), Judging(lambda text: 0.2 + 0.5 * is_hard(text))
     chain = chain_of(unsure, sure, boundary=0.2)
-    first, whole = sanity.alone(chain, 0), chain
+    first, whole = chain.only(0), chain
     assert measure(first, LADDER.names, CASES).auc.value == 0.5
     assert sure.asked == []
     assert measure(whole, LADDER.names, CASES).auc.value == 1.0

@@ -14,10 +14,9 @@ from typing import Any
 
 from tiergraph.config import RouterConfig
 from tiergraph.effects import Call, Steps, arun, run
-from tiergraph.errors import ProposerError
 from tiergraph.policy import AllowedSet, Decision, Finding, allowed_tiers, distinct, resolve
 from tiergraph.proposers.base import Flags, Proposer
-from tiergraph.proposers.chain import Chain, Consultation
+from tiergraph.proposers.chain import Chain, Consultation, within
 from tiergraph.request import Request, parse_request
 from tiergraph.screening import Screens, Segment
 from tiergraph.screening.redaction import RedactionError, Redactor
@@ -41,7 +40,13 @@ class Decider:
 
     def __init__(self, config: RouterConfig, proposer: Proposer | Chain, *, unreachable: Iterable[str] = ()) -> None:
         self.config = config
-        self.chain = proposer if isinstance(proposer, Chain) else Chain.of(proposer, sufficiency=config.sufficiency)
+        self.chain = (
+            proposer
+            if isinstance(proposer, Chain)
+            else Chain.of(
+                proposer, sufficiency=config.sufficiency, intents=config.router.intents, reasons=config.router.reasons
+            )
+        )
         self.unreachable = frozenset(unreachable)
         self.screens = Screens(config.policy, config.ladder, answer_tokens=config.budgets.answer_tokens)
         self.redactor = Redactor(self.screens.pii)
@@ -124,13 +129,16 @@ class Decider:
         answer = yield from self._ask(request, findings)
         return self._decision(answer, answer.findings, self.allowed(answer.findings))
 
-    def flag_segments(self, segments: Sequence[Segment], findings: tuple[Finding, ...]) -> Steps[tuple[Finding, ...]]:
+    def flag_segments(
+        self, segments: Sequence[Segment], findings: tuple[Finding, ...], *, deadline: float | None = None
+    ) -> Steps[tuple[Finding, ...]]:
         """Findings of the model's flags on parts of a request, window by window up to the budget.
 
         What cannot be read, because the budget is spent, the model fails or the text may not leave, counts as found.
+        ``deadline``: a time of ``time.monotonic()``; without one, ``router.deadline_ms`` from now.
         """
         budget = self.config.policy.flag_windows
-        deadline = time.monotonic() + self.config.router.deadline_ms / 1000
+        deadline = self._deadline() if deadline is None else deadline
         found = list(findings)
         for segment in segments:
             text = self.outbound(segment.text, self.chain.reader.location, found)
@@ -143,9 +151,10 @@ class Decider:
                 reading = yield Call(
                     lambda text=text, budget=budget: self.chain.reader.read_flags(  # type: ignore[misc]
                         text, deadline=deadline, windows=budget
-                    )
+                    ),
+                    timeout_s=None if self.chain.reader_bounded else max(deadline - time.monotonic(), 0.0),
                 )
-            except ProposerError:
+            except Exception:  # a reader of the user's own may raise anything, and its message may hold the text
                 found += _flag_findings(Flags(contains_pii=True, is_legal=False), segment.where, _FAILED_RULE)
                 continue
             budget = max(budget - reading.windows, 0)
@@ -162,9 +171,12 @@ class Decider:
     ) -> str | None:
         """What may be sent to a place: the text, the text with placeholders, or ``None`` where nothing may be.
 
-        Everything that leaves passes through here, with the findings of all that was screened so far.
+        Everything that leaves passes through here, with the findings of all that was screened so far. Where they
+        leave no external tier of those on the ladder, nothing goes outside for any other purpose either.
         """
-        policy = self.config.policy
+        policy, findings = self.config.policy, tuple(findings)
+        if location == "external" and self._inside_only(findings):
+            return None
         pii = [finding for finding in findings if finding.kind == "pii"]
         if location == "on_prem" or policy.pii == "allow" or not pii:
             return text
@@ -175,27 +187,58 @@ class Decider:
         except RedactionError:
             return None
 
+    def outbound_part(
+        self,
+        text: str,
+        request: Request,
+        location: Location,
+        findings: Iterable[Finding],
+        vault: dict[str, str] | None = None,
+        drafts: Sequence[str] = (),
+    ) -> str | None:
+        """As `outbound`, for a part that goes alone: values that the other parts give away are replaced in it too."""
+        vault, findings = {} if vault is None else vault, tuple(findings)
+        if location == "external" and self.config.policy.pii == "redact":
+            for segment in request.segments(drafts):
+                if self.outbound(segment.text, location, findings, vault) is None:
+                    return None
+        return self.outbound(text, location, findings, vault)
+
+    def _inside_only(self, findings: tuple[Finding, ...]) -> bool:
+        external = [tier.name for tier in self.config.ladder if tier.location == "external"]
+        allowed = self.allowed(findings)
+        return bool(external) and allowed.stop is None and not set(external) & set(allowed.tiers)
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self.config.router.deadline_ms / 1000
+
     def _ask(self, request: Request, findings: tuple[Finding, ...]) -> Steps[_Answer]:
         # A first router model that reads flags reads those of the question as it decides; else they are read before
         # the question goes anywhere.
-        first = self.chain.reads_question
-        unread = [segment for segment in request.segments() if not first or segment.where != "question"]
-        seen = [(yield from self.flag_segments(unread, findings))]
+        first, deadline = self.chain.reads_question, self._deadline()
+        parts = request.segments()
+        unread = [segment for segment in parts if not first or segment.where != "question"]
+        seen = [(yield from self.flag_segments(unread, findings, deadline=deadline))]
 
         def narrow(flags: Flags) -> tuple[str, ...]:
             seen.append(distinct((*seen[-1], *_flag_findings(flags, "question", _FLAG_RULE))))
             return self.allowed(seen[-1]).tiers
 
+        def read_question() -> Steps[None]:
+            question = [segment for segment in parts if segment.where == "question"]
+            seen.append((yield from self.flag_segments(question, seen[-1], deadline=deadline)))
+
         consultation = yield from self.chain.steps(
-            lambda location: self.outbound(request.question, location, seen[-1]),
+            lambda location: self.outbound_part(request.question, request, location, seen[-1]),
             narrow=narrow,
-            deadline=time.monotonic() + self.config.router.deadline_ms / 1000,
+            deadline=deadline,
             windows=self.config.policy.flag_windows,
+            read_question=read_question,
         )
-        proposed = consultation.proposed
-        if proposed is None or (proposed.proposal and proposed.proposal.tier not in self.allowed(seen[-1]).tiers):
+        proposed, allowed = consultation.proposed, self.allowed(seen[-1]).tiers
+        if proposed is None or (proposed.proposal and proposed.proposal.tier not in allowed):
             return _failed(seen[-1], consultation)
-        return _Answer(findings=seen[-1], consultation=consultation)
+        return _Answer(findings=seen[-1], consultation=replace(consultation, proposed=within(proposed, allowed)))
 
     def _decision(self, answer: _Answer | None, findings: tuple[Finding, ...], allowed: AllowedSet) -> Decision:
         consultation = answer.consultation if answer else Consultation(proposed=None)

@@ -9,7 +9,8 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -53,7 +54,13 @@ async def arun(steps: Steps[T]) -> T:
         call = next(steps)
         while True:
             try:
-                pending = call.asynchronous() if call.asynchronous else asyncio.to_thread(call.sync)
+                if call.asynchronous:
+                    pending: Awaitable[Any] = call.asynchronous()
+                elif call.timeout_s is None:
+                    pending = asyncio.to_thread(call.sync)
+                else:
+                    # Not in the loop's executor: a call that hangs would keep one of its few threads for good.
+                    pending = asyncio.wrap_future(_started(call.sync))
                 result = await (pending if call.timeout_s is None else asyncio.wait_for(pending, call.timeout_s))
             except Exception as error:
                 call = steps.throw(error)
@@ -62,6 +69,8 @@ async def arun(steps: Steps[T]) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
+    finally:
+        steps.close()  # a cancelled await throws nothing into it, and what it holds has to be given back now
 
 
 def _within(function: Callable[[], T], seconds: float) -> T:
@@ -69,14 +78,23 @@ def _within(function: Callable[[], T], seconds: float) -> T:
 
     A function that hangs keeps its daemon thread; Python cannot end it, but the request goes on and so does the exit.
     """
+    return _started(function).result(timeout=max(seconds, 0.0))
+
+
+def _started(function: Callable[[], T]) -> Future[T]:
+    """The function in a daemon thread of its own."""
     future: Future[T] = Future()
     context = contextvars.copy_context()  # LangGraph's config and callbacks travel in context variables
 
     def work() -> None:
         try:
-            future.set_result(context.run(function))
+            result = context.run(function)
         except BaseException as error:
-            future.set_exception(error)
+            outcome, given = future.set_exception, error
+        else:
+            outcome, given = future.set_result, result  # type: ignore[assignment]
+        with suppress(InvalidStateError):  # whoever asked has gone
+            outcome(given)
 
     threading.Thread(target=work, name="tiergraph-call", daemon=True).start()
-    return future.result(timeout=max(seconds, 0.0))
+    return future

@@ -6,8 +6,8 @@ message repeats a text.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from tiergraph.config import expand_env
-from tiergraph.effects import Call, Steps, run
+from tiergraph.effects import Call, Steps, arun, run
 from tiergraph.endpoints import Model
 from tiergraph.errors import (
     ConfigError,
@@ -191,9 +191,20 @@ class LangChainEmbedder:
         return vector
 
     async def aembed(self, text: str, deadline: float) -> Vectors:
-        left = self._left(deadline)
+        left, cut = self._left(deadline), self._cut(text)
+
+        def steps() -> Steps[Any]:
+            # Without an async way of its own LangChain would call it in the loop's executor, where one that hangs
+            # keeps a thread for good.
+            result = yield Call(
+                lambda: self._model.embed_query(cut),
+                (lambda: self._model.aembed_query(cut)) if _async_itself(self._model) else None,
+                left,
+            )
+            return result
+
         try:
-            found = await asyncio.wait_for(self._model.aembed_query(self._cut(text)), left)
+            found = await arun(steps())
         except Exception as error:
             raise _failure(error) from None  # a provider's message may repeat the request
         vector: Vectors = _checked([found], 1)[0]
@@ -227,6 +238,12 @@ class LangChainEmbedder:
             return text
         tail = self._limit // 3
         return text[: self._limit - tail] + text[len(text) - tail :]
+
+
+def _async_itself(model: Any) -> bool:
+    from langchain_core.embeddings import Embeddings
+
+    return getattr(type(model), "aembed_query", None) is not Embeddings.aembed_query
 
 
 def _checked(found: Any, rows: int) -> Vectors:
@@ -283,8 +300,21 @@ def _openai(config: EmbeddingsConfig) -> Any:
         "max_retries": 0,
         # Else it loads a tokeniser from the network and sends token ids, which few servers take.
         "check_embedding_ctx_length": False,
+        **_staying(),
     }
     return OpenAIEmbeddings(**{**given, **config.params})
+
+
+def _staying() -> dict[str, Any]:
+    """Clients that follow no redirect: it would lead to another place. The openai package speaks httpx2 or httpx."""
+    import openai
+
+    package = openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
+    http: Any = importlib.import_module(package)
+    return {
+        "http_client": http.Client(follow_redirects=False),
+        "http_async_client": http.AsyncClient(follow_redirects=False),
+    }
 
 
 def _ollama(config: EmbeddingsConfig) -> Any:
@@ -294,7 +324,7 @@ def _ollama(config: EmbeddingsConfig) -> Any:
     given: dict[str, Any] = {
         "model": expand_env(config.model.partition(":")[2]),
         "base_url": url,
-        "client_kwargs": {"timeout": config.timeout_s},
+        "client_kwargs": {"timeout": config.timeout_s, "follow_redirects": False},
     }
     return OllamaEmbeddings(**{**given, **config.params})
 

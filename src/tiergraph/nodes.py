@@ -137,7 +137,7 @@ class Nodes:
         assert self.retriever is not None
         search, asearch = self.retriever
         settings = self.decider.config.retrieval
-        query = self.decider.outbound(_query(request), settings.location, findings)
+        query = self.decider.outbound_part(_query(request), request, settings.location, findings)
         if query is None:
             return {"retrieval": {"called": False, "documents": 0, "code": "withheld"}}
         try:
@@ -447,7 +447,8 @@ class Nodes:
         request = _request(state)
         for judge in self.judges:
             if judge.location == "external":
-                findings = yield from self.decider.flag_segments(_draft_segments([draft["text"]]), findings)
+                # All of it, not the draft alone: a person may have routed what no router model has read.
+                findings = yield from self.decider.flag_segments(request.segments([draft["text"]]), findings)
             seen = self._judge_input(request, state, draft, judge.location, findings)
             if seen is None:
                 continue
@@ -484,7 +485,9 @@ class Nodes:
         vault: dict[str, str] = {}
         texts = [request.question, draft["text"]]
         for _ in range(2):  # a value that one part gives away is replaced in the parts before it too
-            sent = [self.decider.outbound(text, location, findings, vault) for text in texts]
+            sent = [
+                self.decider.outbound_part(text, request, location, findings, vault, [draft["text"]]) for text in texts
+            ]
             documents = [
                 _mapped(document, lambda part: self.decider.outbound(part, location, findings, vault) or "")
                 for document in _documents(state)

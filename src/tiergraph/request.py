@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,17 +162,23 @@ def _media(message: BaseMessage) -> list[dict[str, Any]]:
     return [
         block
         for block in message.content
-        if isinstance(block, dict) and block.get("type") not in (None, "text") and block["type"] in _BLOCK_MODALITY
+        if isinstance(block, dict) and isinstance(block.get("type"), str) and block["type"] in _BLOCK_MODALITY
     ]
 
 
 def _modalities(attachments: Any) -> list[str]:
-    found = []
-    for item in attachments or ():
+    found: list[str] = []
+    known = sorted(set(_BLOCK_MODALITY.values()))
+    if isinstance(attachments, (str, bytes, Mapping)) or not isinstance(attachments or (), Iterable):
+        raise InputError(
+            f"attachments is a {type(attachments).__name__}. Fix: send a list of {known}.", code="bad_attachment"
+        )
+    for number, item in enumerate(attachments or ()):
         kind = item.get("type") if isinstance(item, Mapping) else item
-        if kind not in _BLOCK_MODALITY:
-            known = sorted(set(_BLOCK_MODALITY.values()))
-            raise InputError(f"Unknown attachment type {kind!r}. Fix: use one of {known}.", code="bad_attachment")
+        if not isinstance(kind, str) or kind not in _BLOCK_MODALITY:
+            raise InputError(
+                f"attachments[{number}] has no known type. Fix: use one of {known}.", code="bad_attachment"
+            )
         found.append(_BLOCK_MODALITY[kind])
     return found
 

@@ -107,9 +107,9 @@ def _try(
     chain: Chain, number: int, model: dict[str, Any], settings: RouterConfig, *, sanity: bool, hidden: bool
 ) -> None:
     """Fill in what asking the link shows."""
-    from tiergraph.proposers.sanity import alone, canary
+    from tiergraph.proposers.sanity import canary
 
-    link, proposer = alone(chain, number), chain.links[number].proposer
+    link, proposer = chain.only(number), chain.links[number].proposer
     warnings = model["warnings"] = []
     for what in ("probe", "overlap"):
         model[what], failed = _asked(proposer, what)

@@ -39,7 +39,14 @@ def load_chain(config: RouterConfig, *, progress: Progress = lambda _: None) -> 
             progress("embedded, to read flags")
             reader = load_reader(config, progress=progress)
         undo.pop_all()
-    return Chain(links, reader=reader, sufficiency=config.sufficiency)
+    return Chain(
+        links,
+        reader=reader,
+        sufficiency=config.sufficiency,
+        intents=config.router.intents,
+        reasons=config.router.reasons,
+        reader_bounded=True,
+    )
 
 
 def load_reader(config: RouterConfig, *, progress: Progress = lambda _: None) -> FlagReader:
@@ -61,7 +68,14 @@ def load_reader(config: RouterConfig, *, progress: Progress = lambda _: None) ->
 def with_reader(proposer: Proposer, config: RouterConfig) -> Chain:
     """A chain of one router model of the user's own, with the embedded model for flags where it is not on the spot."""
     reader = None if proposer.location == "on_prem" and _reads(proposer) else load_reader(config)
-    return Chain.of(proposer, sufficiency=config.sufficiency, reader=reader)
+    return Chain.of(
+        proposer,
+        sufficiency=config.sufficiency,
+        reader=reader,
+        intents=config.router.intents,
+        reasons=config.router.reasons,
+        reader_bounded=reader is not None,
+    )
 
 
 def _own_reader(links: list[Link]) -> FlagReader | None:

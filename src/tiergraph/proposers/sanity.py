@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from tiergraph.effects import run
+from tiergraph.effects import Steps, run
 from tiergraph.proposers.base import Flags, Proposed
 from tiergraph.proposers.chain import Chain, Consultation
 
@@ -140,17 +140,21 @@ def load_cases() -> tuple[Case, ...]:
     )
 
 
-def alone(chain: Chain, number: int) -> Chain:
-    """One link of a chain as a chain of its own, which decides in any case."""
-    return Chain((chain.links[number],), reader=chain.reader, sufficiency=chain.sufficiency)
-
-
 def consult(chain: Chain, text: str, allowed: Sequence[str], *, seconds: float) -> Consultation:
     """Ask about a text that nobody has to be kept from. ``allowed``: tiers in ladder order, whatever the flags."""
     steps = chain.steps(
-        lambda location: text, narrow=lambda flags: allowed, deadline=time.monotonic() + seconds, windows=1
+        lambda location: text,
+        narrow=lambda flags: allowed,
+        deadline=time.monotonic() + seconds,
+        windows=1,
+        read_question=_nothing,
     )
     return run(steps)
+
+
+def _nothing() -> Steps[None]:
+    return
+    yield
 
 
 def canary(chain: Chain, tiers: Sequence[str], *, seconds: float = 60.0) -> str | None:
