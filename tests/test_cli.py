@@ -469,7 +469,10 @@ class TestInitAndCheck:
         assert "canary passed" in result.stdout
 
     @pytest.mark.loopback  # whether Ollama listens is asked of the loopback address
-    def test_with_every_setting_turned_on_it_passes_too(self, cli: Cli, tmp_path: Path) -> None:
+    def test_with_every_setting_turned_on_it_passes_too(
+        self, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("JUDGE_API_KEY", "k")
         cli("init")
         text = uncommented((tmp_path / "router.yaml").read_text(encoding="utf-8"))
         text = text.replace("  salt: null\n", "")
@@ -489,6 +492,23 @@ class TestInitAndCheck:
         text = (tmp_path / "router.yaml").read_text(encoding="utf-8")
         missing = [key for key in _keys(RouterConfig.model_json_schema()) if not re.search(rf"\b{key}:", text)]
         assert missing == []
+
+    @pytest.mark.parametrize("command", [("decide",), ("ask",)])
+    def test_the_router_yaml_of_this_folder_holds_where_no_other_is_named(
+        self, cli: Cli, tmp_path: Path, command: tuple[str, ...]
+    ) -> None:
+        rule = "policy: {rules: [{id: mine, when: {keywords: [parcel]}, effect: human}]}\n"
+        (tmp_path / "router.yaml").write_text(_two_tiers() + rule, encoding="utf-8")
+        said = json.loads(cli(*command, "where is my parcel", "--json").stdout)
+        assert said.get("routing", said)["reason"] == "rule:mine:human"
+
+    def test_a_judge_whose_key_is_missing_fails_the_check(self, cli: Cli, tmp_path: Path) -> None:
+        judge = 'cascade: {judge: {model: "openai:m", location: external, api_key: "${NO_SUCH_KEY}"}}\n'
+        (tmp_path / "router.yaml").write_text(_two_tiers() + judge, encoding="utf-8")
+        result = cli("check", "router.yaml")
+        assert result.exit_code == 2
+        assert one_line(result.stderr)
+        assert "NO_SUCH_KEY" in result.stderr
 
     def test_init_keeps_what_is_there(self, cli: Cli, tmp_path: Path) -> None:
         (tmp_path / "router.yaml").write_text("mine\n", encoding="utf-8")

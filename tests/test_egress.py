@@ -238,9 +238,9 @@ def test_an_external_judge_sees_nothing_that_only_the_flag_sees_after_a_person_r
     address = "Ann Carter, 3 Mill Lane."
     asked = f"{address if place == 'question' else ''} Let me talk to a human."
     bench.ask(asked, thread, documents=[address] if place == "document" else [])
-    out = bench.router.invoke(Command(resume={"action": "route", "tier": "small"}), thread)
+    bench.router.invoke(Command(resume={"action": "route", "tier": "small"}), thread)
     assert judge.seen == []
-    assert out["routing"]["hops"][0]["verdict"]["judge"] == "evidence"
+    assert bench.asked[0] == "small"  # a draft was there to be judged
 
 
 @pytest.mark.parametrize("where", ["history", "tool result"])

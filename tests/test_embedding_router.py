@@ -248,7 +248,7 @@ def test_what_nothing_is_near_or_two_are_goes_to_otherwise_and_a_chain_asks_on(t
         reader=ScriptedProposer(LADDER),
         sufficiency=0.5,
     )
-    steps = {"narrow": lambda flags: NAMES, "windows": 8}
+    steps = {"narrow": lambda flags: NAMES, "windows": 8, "read_question": lambda: iter(())}
     asked = run(chain.steps(lambda place: text, deadline=time.monotonic() + 60, **steps))
     assert [each.code for each in asked.consulted] == ["near_boundary", "decided"]
     sure = run(chain.steps(lambda place: "where is my parcel", deadline=time.monotonic() + 60, **steps))

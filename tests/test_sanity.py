@@ -413,3 +413,30 @@ def test_the_judge_is_named_and_probed_only_when_told_to(check, monkeypatch):
         assert len(server.requests) > 0
     # This one gives every draft the same scores, so that it cannot pass its probe.
     assert any(warning.startswith("The judge j: its probe failed: ") for warning in found["warnings"])
+
+
+# ---------------------------------------------------------------- what no interval shows
+
+
+def test_a_model_that_is_no_better_than_the_length_of_the_text_is_warned_of() -> None:
+    found = measured(Judging(lambda text: min(1.0, len(text) / 400)), load_cases())
+    assert found.auc is not None
+    assert found.auc.low > 0.5
+    assert found.warning is not None
+    assert "length of the text alone" in found.warning
+
+
+def test_a_model_that_ranks_well_and_sends_everything_up_is_warned_of() -> None:
+    hard = {case.text for case in load_cases() if case.hard}
+    found = measured(Judging(lambda text: 0.9 if text in hard else 0.6), load_cases())
+    assert found.easy_cheapest.right == 0
+    assert found.warning is not None
+    assert "hardly routes" in found.warning
+
+
+def test_flags_of_all_that_were_asked_add_up() -> None:
+    sees = ScriptedProposer(LADDER, confidence=0.5, flag=lambda text: Flags(contains_pii=True))
+    blind = ScriptedProposer(LADDER)
+    both = Chain([Link(proposer=sees, boundary=0.5), Link(proposer=blind)], reader=sees, sufficiency=0.5)
+    cases = load_cases()
+    assert measure(both, LADDER.names, cases).pii == measured(sees, cases).pii != measured(blind, cases).pii

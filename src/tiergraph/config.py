@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from tiergraph.endpoints import JudgeConfig, Model, ProposerConfig
 from tiergraph.errors import ConfigError
@@ -211,6 +211,17 @@ class RetrievalConfig(Model):
     timeout_s: float = Field(default=20.0, gt=0)
 
 
+def _named_or_hosted(value: Any) -> str:
+    return "named" if isinstance(value, str) else "hosted"
+
+
+# By its form, so that a mistake in a hosted judge is told of it and not of the names.
+_Judge = Annotated[
+    Annotated[Literal["evidence", "none"], Tag("named")] | Annotated[JudgeConfig, Tag("hosted")],
+    Discriminator(_named_or_hosted),
+]
+
+
 class CascadeConfig(Model):
     """Draft, judge, escalate.
 
@@ -225,7 +236,7 @@ class CascadeConfig(Model):
         on_unavailable: ``message`` says so in the answer; ``raise`` raises, and the thread resumes where it stood.
     """
 
-    judge: Literal["evidence", "none"] | JudgeConfig = "evidence"
+    judge: _Judge = "evidence"
     judge_timeout_s: float = Field(default=60.0, gt=0)
     threshold: float = Field(default=0.65, ge=0, le=1)
     max_hops: int = Field(default=6, ge=1, le=6)
@@ -392,7 +403,7 @@ def _config_error(error: ValidationError, tree: Any, file: str) -> ConfigError:
     first = error.errors(include_url=False)[0]
     cause = first.get("ctx", {}).get("error")
     loc = cause.path if isinstance(cause, _At) else first["loc"]
-    path = ".".join(str(part) for part in loc) or "the file"
+    path = ".".join(str(part) for part in loc if part not in ("named", "hosted")) or "the file"
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     if first["type"] == "extra_forbidden":
         return ConfigError(

@@ -132,6 +132,9 @@ class ProposerConfig(Endpoint):
     def _known_form(cls, model: str) -> str:
         if model.startswith("python:") and not _PYTHON.fullmatch(model):
             raise ValueError(f"{model!r} names no object; use python:module:attribute")
+        scheme, colon, _ = model.partition(":")
+        if colon and len(scheme) > 1 and scheme.isalnum() and scheme not in SCHEMES:  # one letter is a drive
+            raise ValueError(f"unknown scheme in {model!r}; use {', '.join(f'{name}:' for name in SCHEMES)} or a path")
         if scheme_of(model) and not model.partition(":")[2]:
             raise ValueError(f"{model!r} names no model after its colon")
         return model

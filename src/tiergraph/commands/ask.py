@@ -15,7 +15,10 @@ EXAMPLE = "Example: tiergraph ask 'How long do refunds take?' --docs help-centre
 def ask(
     text: Annotated[str, typer.Argument(help="The question.", show_default=False)],
     config: Annotated[
-        Path | None, typer.Option(help="A router.yaml; without one, the packaged default.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A router.yaml; without one, that of this folder, else the packaged default.", show_default=False
+        ),
     ] = None,
     docs: Annotated[
         Path | None,
@@ -31,11 +34,11 @@ def ask(
 
     Below the answer stands what it took: tier, outcome and cost.
     """
-    from tiergraph.commands.loading import read_config, read_retriever
+    from tiergraph.commands.loading import read_config_here, read_retriever
     from tiergraph.request import parse_request
 
     parse_request(text)  # a mistake in it shows before the model loads
-    settings = read_config(config)
+    settings = read_config_here(config)
     retriever = None if docs is None else read_retriever(docs, k=settings.retrieval.k)
     answer, routing = _answer(settings, retriever, text)
     if json:

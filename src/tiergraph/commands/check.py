@@ -220,7 +220,10 @@ def _model_facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "sanity", model["sanity"]["verdict"]
         yield "", model["sanity"]["text"]
     elif not model["asked"]:
-        yield "sanity", "not asked: it is behind the network. --hosted asks it, which may cost money."
+        yield (
+            "sanity",
+            "not asked but for a few calls that prove its mode. --hosted asks it, which may cost money.",
+        )
 
 
 def _overlap(found: dict[str, Any]) -> str:

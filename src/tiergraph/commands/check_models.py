@@ -180,14 +180,16 @@ def _judge(settings: RouterConfig, *, hosted: bool) -> tuple[dict[str, Any], lis
     configured = settings.cascade.judge
     if isinstance(configured, str):
         return {"name": configured, "location": "on_prem", "asked": False, "probe": None}, []
-    report = {"name": configured.name, "location": configured.location, "asked": hosted, "probe": None}
-    if not hosted:
-        return report, []
+    report: dict[str, Any] = {"name": configured.name, "location": configured.location, "asked": hosted, "probe": None}
     from tiergraph.judges.loading import load_judges
 
-    judges = load_judges(settings)
+    judges = load_judges(settings)  # a missing key shows here, whether it is asked or not
+    failed = None
     try:
-        report["probe"], failed = _asked(judges[0], "probe")
+        if hosted:
+            report["probe"], failed = _asked(judges[0], "probe")
+            if failed is None and (report["probe"] or {}).get("outcome") == "unreachable":
+                failed = f"unreachable ({report['probe'].get('code')})"
     finally:
         for judge in judges:
             getattr(judge, "close", lambda: None)()

@@ -23,7 +23,10 @@ EXAMPLE = "Example: tiergraph decide 'How do I reset my password?' --json"
 def decide(
     text: Annotated[str | None, typer.Argument(help="The request.", show_default=False)] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A router.yaml; without one, the packaged default.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A router.yaml; without one, that of this folder, else the packaged default.", show_default=False
+        ),
     ] = None,
     jsonl: Annotated[
         str | None,
@@ -42,9 +45,9 @@ def decide(
     """
     if (text is None) == (jsonl is None):
         raise BadUse("Give either TEXT or --jsonl, and not both.")
-    from tiergraph.commands.loading import read_config
+    from tiergraph.commands.loading import read_config_here
 
-    settings = read_config(config)
+    settings = read_config_here(config)
     if text is not None:
         _decide_text(settings, text, as_json=json)
     else:
@@ -74,6 +77,8 @@ def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     confidence = "" if row["confidence"] is None else f", confidence {row['confidence']:.2f}"
     yield "tier", row["tier"] or f"none: {row['outcome']}"
     yield "source", f"{row['source']}{confidence}"
+    if len(row["consulted"]) > 1:
+        yield "asked", listed(f"{asked['proposer']} {asked['code']}" for asked in row["consulted"])
     yield "reasons", listed(row["reasons"])
     yield "allowed", listed(row["allowed"])
     if row["tier_probabilities"]:

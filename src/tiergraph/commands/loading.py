@@ -30,6 +30,16 @@ def read_config(path: Path | None) -> RouterConfig:
     return parse_config(example_text()) if path is None else load_config(path)
 
 
+def read_config_here(path: Path | None) -> RouterConfig:
+    """The configuration in a file; without one, in ``router.yaml`` of this folder, and only then the packaged default.
+
+    Raises:
+        ConfigError: Names file, line and fix.
+    """
+    here = Path("router.yaml")
+    return read_config(here if path is None and here.is_file() else path)
+
+
 def loaded_decider(config: RouterConfig) -> Decider:
     """As `tiergraph.decider.create_decider`, with its stages on stderr where that is a terminal."""
     from tiergraph.commands.console import stages
