@@ -222,12 +222,12 @@ class TestLabels:
         assert (answers.choices["intent"].choice, answers.choices["intent"].confidence) == ("other", 0.5)
 
     def test_an_id_says_which_of_two_sets_that_share_a_label_is_meant(self) -> None:
-        config = make_config(router={"intents": ["small", "big"]})
+        config = make_config(router={"intents": ["small", "big", "other"]})
         model = create_decision_model(Decider(config, ScriptedProposer(config.ladder, tier="big")))
         questions = {"intent": tiers("small", "big"), "tier": tiers("small", "big"), "any": tiers("small", "big")}
         choices = model.invoke({"state": "hello", "questions": questions}).choices
         assert choices["tier"].choice == choices["any"].choice == "big"
-        assert choices["intent"].confidence == 0.5  # the scripted intent is neither of the two
+        assert choices["intent"].confidence == 0.5  # the scripted intent, "other", is neither of the two
 
 
 class TestQuestions:
