@@ -23,6 +23,7 @@ from tiergraph.hosted_bench import QUOTED_MS, bench_hosted
 from tiergraph.judges import EvidenceJudge, Verdict
 from tiergraph.proposers.base import Narrow, Proposed
 from tiergraph.testing import ScriptedProposer
+from tiergraph.timing import spread
 
 Step = Callable[[str], None]
 """Told what is measured next."""
@@ -318,14 +319,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def spread(seconds: Sequence[float], scale: float) -> dict[str, float]:
-    """Median, 10th and 90th percentile and n; ``scale`` 1e3 gives milliseconds, 1e6 microseconds."""
-    if len(seconds) > 1:
-        tenths = statistics.quantiles(seconds, n=10, method="inclusive")
-    else:
-        tenths = [seconds[0]] * 9
-    values = (statistics.median(seconds), tenths[0], tenths[-1])
-    median, low, high = (round(value * scale, 3) for value in values)
-    return {"median": median, "p10": low, "p90": high, "n": len(seconds)}

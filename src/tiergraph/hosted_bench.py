@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from tiergraph.config import RouterModelConfig
 from tiergraph.endpoints import JudgeConfig
 from tiergraph.engine_bench import LADDER
+from tiergraph.timing import spread
 
 PAUSES_MS = (0, 50)
 """Milliseconds that the stand-in takes to answer. A small model on a fast server takes longer than the larger one."""
@@ -160,16 +161,10 @@ def _measure(path: _Path, url: str, said: _Said, repeats: int) -> dict[str, Any]
     finally:
         path.close()
     return {
-        "ours_us": _spread(ours),
-        "bare_us": _spread(bare),
+        "ours_us": spread(ours, 1e6),
+        "bare_us": spread(bare, 1e6),
         "over_bare": statistics.median(ours) / statistics.median(bare),
     }
-
-
-def _spread(seconds: Sequence[float]) -> dict[str, float]:
-    from tiergraph.bench import spread
-
-    return spread(seconds, 1e6)
 
 
 @contextmanager
