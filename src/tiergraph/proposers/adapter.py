@@ -10,6 +10,7 @@ from typing import Any
 import llama_cpp
 
 from tiergraph.errors import ModelError
+from tiergraph.proposers.header import first_bytes
 from tiergraph.proposers.llamalog import listening
 
 
@@ -62,15 +63,8 @@ class Adapter:
 
 
 def _check_header(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path.name}: there is no such adapter at {str(path)!r}. Fix: correct router.adapter, or leave it out."
-        ) from None
-    except OSError as error:
-        raise ModelError(f"{path.name}: it cannot be read ({type(error).__name__}). Fix: check its rights.") from None
+    missing = f"there is no such adapter at {str(path)!r}. Fix: correct router.adapter, or leave it out."
+    magic = first_bytes(path, 4, missing=missing)
     if magic != b"GGUF":
         raise ModelError(
             f"{path.name}: it is no GGUF file. Fix: convert the adapter with llama.cpp's convert_lora_to_gguf.py."

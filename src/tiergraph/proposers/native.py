@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from tiergraph.errors import DecisionTimeoutError, ModelError, ProposerError
 from tiergraph.proposers.adapter import Adapter
+from tiergraph.proposers.header import check_header
 from tiergraph.proposers.llamalog import address, standard_library
 from tiergraph.proposers.llamalog import listening as _listening
 from tiergraph.proposers.memory import check_fits
@@ -429,27 +429,3 @@ def _batch(*arrays: NDArray[Any]) -> Any:
     ):
         setattr(batch, name, ctypes.cast(array.ctypes.data, kinds[name]))
     return batch
-
-
-def check_header(path: Path) -> None:
-    """Refuse what is plainly no model, before llama.cpp sees it.
-
-    Raises:
-        ModelError: Missing, unreadable, no GGUF, or without tensors.
-    """
-    try:
-        with path.open("rb") as file:
-            header = file.read(24)
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path.name}: there is no such file at {str(path)!r}. Fix: correct router.model, or use 'embedded'."
-        ) from None
-    except OSError as error:
-        raise ModelError(f"{path.name}: it cannot be read ({type(error).__name__}). Fix: check its rights.") from None
-    if header[:4] != b"GGUF":
-        raise ModelError(f"{path.name}: it is no GGUF file. Fix: name a file that llama.cpp can load.")
-    if len(header) < 24:
-        raise ModelError(f"{path.name}: it is cut off after {len(header)} bytes. Fix: download it again.")
-    _, tensors, _ = struct.unpack("<IQQ", header[4:])
-    if tensors == 0:
-        raise ModelError(f"{path.name}: it holds a vocabulary and no weights. Fix: name the full model file.")
