@@ -7,7 +7,12 @@ from pathlib import Path
 from zipfile import ZipFile
 
 # folder of the source tree -> folder of the wheel; every file below with one of the suffixes must be in the wheel
-CARRIED = {"src/tiergraph": "tiergraph", "prompts": "tiergraph/prompts", "graphs": "tiergraph/graphs"}
+CARRIED = {
+    "src/tiergraph": "tiergraph",
+    "prompts": "tiergraph/prompts",
+    "graphs": "tiergraph/graphs",
+    "evals/suites": "tiergraph/suites",
+}
 SUFFIXES = {".py", ".typed", ".md", ".gguf", ".json", ".jsonl", ".yaml"}
 # at least so many files of each kind, so that an empty source tree is noticed too
 AT_LEAST = {
@@ -17,6 +22,7 @@ AT_LEAST = {
     "tiergraph/graphs/*.py": 2,
     "tiergraph/graphs/harbor/articles/*.md": 40,
     "tiergraph/graphs/harbor/*.jsonl": 1,
+    "tiergraph/suites/*.jsonl": 2,
     "tiergraph/py.typed": 1,
     "*.dist-info/licenses/LICENSE": 1,
     "*.dist-info/entry_points.txt": 1,

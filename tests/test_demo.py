@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiergraph.graphs import harbor_support, router
 from typer.testing import CliRunner, Result
 
 import tiergraph.decider
 from tiergraph.cli import app
 from tiergraph.config import RouterConfig
 from tiergraph.demo import Routed, as_row, spread, summarise, top_costs
+from tiergraph.graphs import harbor_support, router
 from tiergraph.testing import ScriptedProposer
 
 Demo = Callable[..., Result]

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import tiergraph
 
-# In an editable installation prompts and graphs stand beside src, in a wheel below the package.
-ROOTS = {name: Path(str(files(name))) for name in ("tiergraph", "tiergraph.graphs", "tiergraph.prompts")}
+# In an editable installation prompts, graphs and suites stand beside src, in a wheel below the package.
+ROOTS = {
+    name: Path(str(files(name))) for name in ("tiergraph", "tiergraph.graphs", "tiergraph.prompts", "tiergraph.suites")
+}
 
 # The modules that may need LangGraph; every other one is importable and testable without it.
 WITH_LANGGRAPH = {"tiergraph.state", "tiergraph.review", "tiergraph.nodes", "tiergraph.graph", "tiergraph.steps"}
@@ -24,7 +26,7 @@ INNER = ("tiergraph.proposers", "tiergraph.judges")
 OUTER = ("tiergraph.nodes", "tiergraph.graph", "tiergraph.graphs", "tiergraph.commands", "tiergraph.cli")
 # `import tiergraph` stays under 300 ms: what it must not bring along.
 HEAVY = {"instructor", "langchain", "langchain_core", "langgraph", "llama_cpp", "openai", "presidio_analyzer", "spacy"}
-HEAVY |= {"numpy", "torch"}
+HEAVY |= {"matplotlib", "numpy", "pandas", "sklearn", "torch"}
 LONGEST_FILE = 1000
 
 

@@ -7,20 +7,18 @@ Nothing here names the host, its user or a path.
 from __future__ import annotations
 
 import gc
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from tiergraph.answering import Reply
 from tiergraph.hosted_bench import QUOTED_MS, bench_hosted
 from tiergraph.judges import EvidenceJudge, Verdict
+from tiergraph.machine import machine
 from tiergraph.proposers.base import Narrow, Proposed
 from tiergraph.testing import ScriptedProposer
 from tiergraph.timing import spread
@@ -28,7 +26,6 @@ from tiergraph.timing import spread
 Step = Callable[[str], None]
 """Told what is measured next."""
 
-PACKAGES = ("tiergraph", "langgraph", "langchain-core", "llama-cpp-python", "presidio-analyzer", "pydantic", "numpy")
 STEPS = 7
 """How often `run_bench` tells its ``step``, at most."""
 
@@ -279,43 +276,3 @@ def peak_memory() -> dict[str, Any]:
 
 def _python(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
-
-
-def machine() -> dict[str, Any]:
-    """Processor, cores, Python, platform and versions."""
-    return {
-        "cpu": _cpu(),
-        "cores": _cores(),
-        "memory_gb": _memory_gb(),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "versions": {name: _version(name) for name in PACKAGES},
-    }
-
-
-def _cpu() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = (line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-            return next(names, "") or platform.machine()
-    except OSError:
-        return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _memory_gb() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,6 +45,11 @@ class Bm25Retriever:
         parts = [[*titles[p.document], *stems(p.heading), *stems(p.text)] for p in self._passages]
         self._whole = bm25(rows) if rows else None
         self._parts = bm25(parts) if parts else None
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the documents and ``k``: whatever decides what is found."""
+        return hashlib.sha256(json.dumps([self.documents, self.k], sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_folder(cls, path: str | os.PathLike[str], *, k: int = 6) -> Self:

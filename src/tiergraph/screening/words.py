@@ -436,8 +436,14 @@ CUSTOM = "safety:custom"
 
 
 def human_request(text: str) -> bool:
-    """Whether somebody asks to be handed to a person. Meant for the last user message only."""
-    return bool(_HUMAN_BOOK.find(keyword_form(text)))
+    """Whether somebody asks to be handed to a person. Meant for the last user message only.
+
+    A lone word such as ``AGENT`` is such a wish also where other text comes after a blank line: what is appended to a
+    request lifts nothing.
+    """
+    first, _, rest = text.partition("\n\n")
+    parts = (text, first) if rest else (text,)
+    return any(_HUMAN_BOOK.find(keyword_form(part)) for part in parts)
 
 
 class SafetyWords:

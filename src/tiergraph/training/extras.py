@@ -1,20 +1,10 @@
-"""The optional packages of training, imported on first use."""
+"""The optional packages of training."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from functools import partial
 
-from tiergraph.errors import MissingExtraError
+from tiergraph import extras
 
-
-def require(name: str) -> Any:
-    """Import ``name`` (a dotted module).
-
-    Raises:
-        MissingExtraError: it is not installed (an ImportError that names the extra which brings it).
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingExtraError(name.split(".")[0], extra="train") from error
+require = partial(extras.require, extra="train")
+"""Import a dotted module; `MissingExtraError` names the extra ``train``."""

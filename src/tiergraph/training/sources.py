@@ -76,13 +76,15 @@ def _has(source: Source, data: Path) -> bool:
     return True
 
 
-def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Objects of a ``.jsonl.gz`` file."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 
 
-def _csv(path: Path) -> Iterator[dict[str, str]]:
+def read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a ``.csv.gz`` file, by the names of its first."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
         yield from csv.DictReader(lines)
 
@@ -92,12 +94,12 @@ _CALCULATES = re.compile(r"\d|\bcalculat|\bcomput|\bdetermine\b|\$|\\|=", re.I)
 
 def _mmlu_pro(data: Path) -> Iterator[Row]:
     folder = data / "mmlu_pro_models"
-    questions = [q for q in _jsonl(folder / "questions.jsonl.gz") if not q["overlaps_routellm_mmlu"]]
+    questions = [q for q in read_jsonl(folder / "questions.jsonl.gz") if not q["overlaps_routellm_mmlu"]]
     recorded = {
         int(row["question_id"]): {
             f"mmlu_pro:{k}": float(v) for k, v in row.items() if k != "question_id" and v not in ("", None)
         }
-        for row in _csv(folder / "correct.csv.gz")
+        for row in read_csv(folder / "correct.csv.gz")
     }
     groups = labels.bins(_accuracy([recorded[q["question_id"]] for q in questions]))
     for q in questions:
@@ -143,7 +145,7 @@ _ROUTER_TASKS: Mapping[str, dict[str, Soft]] = {
 
 
 def _llmrouter(data: Path) -> Iterator[Row]:
-    rows = [row for row in _jsonl(data / "llmrouter_dc" / "all.jsonl.gz") if not row["overlaps_routellm"]]
+    rows = [row for row in read_jsonl(data / "llmrouter_dc" / "all.jsonl.gz") if not row["overlaps_routellm"]]
     recorded = [{f"llmrouter:{k}": float(v) for k, v in row["scores"].items()} for row in rows]
     groups = labels.bins(_accuracy(recorded))
     for row, outcomes in zip(rows, recorded, strict=True):
@@ -169,23 +171,23 @@ def _gsm8k(data: Path) -> Iterator[Row]:
         retrieval=False,
         **EVERYDAY,
     )
-    for row in _jsonl(data / "gsm8k_openai" / "train.jsonl.gz"):
+    for row in read_jsonl(data / "gsm8k_openai" / "train.jsonl.gz"):
         yield Row(text=row["question"], source="gsm8k", labels=known)
 
 
 def _clinc(data: Path) -> Iterator[Row]:
-    for row in _csv(data / "clinc150" / "data_full.csv.gz"):
+    for row in read_csv(data / "clinc150" / "data_full.csv.gz"):
         yield Row(text=row["text"], source="clinc150", labels=labels.clinc(row["intent"]))
 
 
 def _banking(data: Path) -> Iterator[Row]:
-    for row in _csv(data / "banking77" / "train.csv.gz"):
+    for row in read_csv(data / "banking77" / "train.csv.gz"):
         yield Row(text=row["text"], source="banking77", labels=labels.banking(row["category"]))
 
 
 def _counsel(data: Path) -> Iterator[Row]:
     known = label(intent="advice", reason="judgement", tier="mid", difficulty=2, retrieval=False, **EVERYDAY)
-    for row in _csv(data / "legal" / "negatives_counsel_chat.csv.gz"):
+    for row in read_csv(data / "legal" / "negatives_counsel_chat.csv.gz"):
         if row["topic"] in {"legal-regulatory", "domestic-violence", "professional-ethics"}:
             continue
         group = f"counsel_chat:{row['questionID']}"
@@ -202,7 +204,7 @@ _CC_BY = re.compile(r"^\[?CC BY 4\.0", re.I)
 
 def _legalbench(data: Path) -> Iterator[Row]:
     known = label(reason="specialist", tier="legal", difficulty=3, legal=True)
-    for row in _jsonl(data / "legal" / "legalbench_fewshot.jsonl.gz"):
+    for row in read_jsonl(data / "legal" / "legalbench_fewshot.jsonl.gz"):
         text = row.get("text") or row.get("question") or row.get("description")
         if _CC_BY.search(str(row.get("license"))) and text:
             yield Row(text=str(text), source="legalbench", labels=known)
@@ -222,7 +224,7 @@ _STRUCTURED = {
 
 
 def _presidio(data: Path) -> Iterator[Row]:
-    for row in _jsonl(data / "presidio_pii" / "pii_by_template.jsonl.gz"):
+    for row in read_jsonl(data / "presidio_pii" / "pii_by_template.jsonl.gz"):
         kinds = {span["entity_type"] for span in row["spans"]}
         full_names = [s for s in row["spans"] if s["entity_type"] == "PERSON" and " " in s["entity_value"].strip()]
         if kinds & _STRUCTURED or full_names:
@@ -236,7 +238,7 @@ def _presidio(data: Path) -> Iterator[Row]:
 
 def _corpus(name: str, of: Callable[[dict[str, Any]], dict[str, Soft] | None]) -> Callable[[Path], Iterator[Row]]:
     def read(data: Path) -> Iterator[Row]:
-        for row in _jsonl(data / "corpus" / f"{name}.jsonl.gz"):
+        for row in read_jsonl(data / "corpus" / f"{name}.jsonl.gz"):
             known = of(row)
             if known is not None:
                 yield Row(text=row["text"], source=name, labels=known)
@@ -392,7 +394,7 @@ def _polyai(row: dict[str, Any]) -> dict[str, Soft] | None:
 def _begin(data: Path) -> Iterator[Row]:
     known = label(intent="conversation", tier="easy", difficulty=1, **EVERYDAY)
     seen = set()
-    for row in _csv(data / "begin" / "begin.csv.gz"):
+    for row in read_csv(data / "begin" / "begin.csv.gz"):
         text = row["message"].strip()
         if row["data_source"] in {"wow", "cmu", "cmu-dog"} and text and text not in seen:
             seen.add(text)

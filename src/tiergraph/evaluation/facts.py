@@ -1,0 +1,213 @@
+"""Cases and what happened to them, side by side as arrays: what every figure is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tiergraph.evaluation.baselines import category_score, length_score, random_score, tfidf_score
+from tiergraph.evaluation.cases import Case, Suite
+from tiergraph.evaluation.costs import case_costs
+from tiergraph.evaluation.observations import Observation
+from tiergraph.evaluation.report import Report, by_id
+from tiergraph.tiers import Tier
+
+Array = Any
+"""A numpy array."""
+
+_CATEGORIES = ("category", "task", "intent", "source")
+LEAST_TO_LEARN = 50
+"""Cases that a baseline which learns needs at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """One suite with one observation for each case, in its order.
+
+    Attributes:
+        scale: As of the suite.
+        tiers: The ladder; T tiers.
+        previous: A report of the same suite to compare with.
+        seed: Of baselines that draw.
+    """
+
+    cases: Sequence[Case]
+    observations: Sequence[Observation]
+    tiers: Sequence[Tier]
+    scale: float = 1.0
+    unit: str = "share of cases"
+    previous: Report | None = None
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [tier.name for tier in self.tiers]
+
+    @cached_property
+    def quality(self) -> Array:
+        """Recorded score of each tier on each case, (n, T); NaN is unscored."""
+        return self._per_tier(lambda case: case.outcomes)
+
+    @cached_property
+    def usd(self) -> Array:
+        """Cost of each tier on each case in USD, (n, T)."""
+        return self._per_tier(lambda case: case_costs(case, self.tiers))
+
+    @cached_property
+    def priced(self) -> bool:
+        """Whether the tiers' costs differ; else the position on the ladder stands for the cost."""
+        return len(self.tiers) > 1 and bool((self.usd.max(axis=1) > self.usd.min(axis=1)).any())
+
+    @cached_property
+    def cost(self) -> Array:
+        """What the cost axis shows, (n, T): USD, or the position on the ladder from 0 to 1."""
+        if self.priced:
+            return self.usd
+        return np.tile(np.linspace(0.0, 1.0, len(self.tiers)), (len(self), 1))
+
+    @cached_property
+    def score(self) -> Array:
+        """The subject's score: how likely the cheapest tier is not enough, (n,); NaN where it gave none."""
+        return _floats(each.score for each in self.observations)
+
+    @cached_property
+    def sufficiency(self) -> Array:
+        """How likely each tier suffices, (n, T): not falling, the last column 1; NaN where nothing was said."""
+        rows = []
+        for each in self.observations:
+            given = each.tier_probabilities
+            if given:
+                rows.append(np.minimum(np.cumsum([given.get(name, 0.0) for name in self.names]), 1.0))
+            elif each.score is not None and self.tiers:
+                rows.append(_from_score(each.score, len(self.tiers)))
+            else:
+                rows.append(np.full(len(self.tiers), np.nan))
+        found = np.array(rows, dtype=float).reshape(len(self), len(self.tiers))
+        if len(self.tiers):
+            found[~np.isnan(found[:, -1]), -1] = 1.0
+        return found
+
+    @cached_property
+    def chosen(self) -> Array:
+        """Rung of the tier that was chosen or, in a cascade, that answered, (n,); -1 where none was."""
+        return self._rungs(lambda seen: seen.tier)
+
+    @cached_property
+    def decided(self) -> Array:
+        """Rung of the tier that the decision named, before any escalation, (n,); -1 where none was."""
+        return self._rungs(lambda seen: seen.decided)
+
+    @cached_property
+    def cascade(self) -> bool:
+        """Whether tiers were asked, and not only chosen."""
+        return any(seen.hops for seen in self.observations)
+
+    @cached_property
+    def failed(self) -> Array:
+        """Cases without an observation that says anything, (n,) of bool."""
+        return np.array([each.outcome == "error" for each in self.observations], dtype=bool)
+
+    @cached_property
+    def complete(self) -> Array:
+        """Cases on which every tier was scored and the subject gave a score, (n,) of bool."""
+        if len(self.tiers) < 2:
+            return np.zeros(len(self), dtype=bool)
+        return ~np.isnan(self.quality).any(axis=1) & ~np.isnan(self.score)
+
+    @cached_property
+    def lengths(self) -> Array:
+        return np.array([len(case.question) for case in self.cases], dtype=float)
+
+    @cached_property
+    def groups(self) -> Array | None:
+        """Group of each case as a number; ``None`` where each is its own."""
+        if all(case.group is None for case in self.cases):
+            return None
+        seen: dict[str, int] = {}
+        return np.array([seen.setdefault(case.group or f"case:{case.id}", len(seen)) for case in self.cases])
+
+    @cached_property
+    def categories(self) -> list[str] | None:
+        """What a category mean goes by: the first of category, task, intent and source that differs between cases."""
+        for name in _CATEGORIES:
+            values = [case.strata.get(name, "") for case in self.cases]
+            if 1 < len(set(values)) <= len(self) // 2:
+                return values
+        return None
+
+    @cached_property
+    def baselines(self) -> dict[str, Array]:
+        """Name to score of each baseline that a router should beat, (n,); NaN outside the complete cases.
+
+        Those that learn are cross-validated inside the suite: an upper bound for what they would do elsewhere.
+        """
+        at = np.flatnonzero(self.complete)
+        if not len(at):
+            return {}
+        gain = self.quality[at, -1] - self.quality[at, 0]
+        groups = None if self.groups is None else self.groups[at]
+        found = {
+            "random": random_score(len(at), seed=self.seed),
+            "length": length_score(self.lengths[at]),
+        }
+        if len(at) >= LEAST_TO_LEARN:
+            if self.categories is not None:
+                kinds = [self.categories[i] for i in at]
+                found["category mean"] = category_score(kinds, gain, groups=groups, seed=self.seed)
+            texts = [self.cases[int(i)].question for i in at]
+            found["TF-IDF"] = tfidf_score(texts, gain, groups=groups, seed=self.seed)
+        if self.previous is not None:
+            rows = by_id(self.previous.rows)
+            ids = [self.cases[int(i)].id for i in at]
+            earlier = [rows[id].observation.score if id in rows else None for id in ids]
+            if earlier and all(score is not None for score in earlier):
+                found["previous"] = _floats(earlier)
+        return {name: scattered(np.asarray(values, dtype=float), at, len(self)) for name, values in found.items()}
+
+    def _rungs(self, tier: Callable[[Observation], str | None]) -> Array:
+        rungs = {name: rung for rung, name in enumerate(self.names)}
+        return np.array([rungs.get(tier(each) or "", -1) for each in self.observations], dtype=int)
+
+    def _per_tier(self, given: Callable[[Case], Mapping[str, float]]) -> Array:
+        rows = [[given_to.get(name, np.nan) for name in self.names] for given_to in map(given, self.cases)]
+        return np.array(rows, dtype=float).reshape(len(self), len(self.tiers))
+
+
+def facts_of(
+    suite: Suite, tiers: Sequence[Tier], observations: Sequence[Observation], previous: Report | None, seed: int
+) -> Facts:
+    """The facts of one evaluation; ``tiers`` that no case has an outcome for are left off where others have one."""
+    scored = {name for case in suite for name in case.outcomes}
+    ladder = [tier for tier in tiers if tier.name in scored] if scored else list(tiers)
+    return Facts(
+        cases=suite.cases,
+        observations=observations,
+        tiers=ladder,
+        scale=suite.scale,
+        unit=suite.unit,
+        previous=previous,
+        seed=seed,
+    )
+
+
+def _from_score(score: float, tiers: int) -> Array:
+    """A lone score as sufficiency: the cheapest suffices with 1 - score, the others rise evenly from there to 1."""
+    return 1.0 - score * np.linspace(1.0, 0.0, tiers)
+
+
+def _floats(values: Any) -> Array:
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def scattered(values: Array, at: Array, n: int) -> Array:
+    """``values`` at the indices ``at`` of n, NaN elsewhere."""
+    whole = np.full(n, np.nan)
+    whole[at] = values
+    return whole

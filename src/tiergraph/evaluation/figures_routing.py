@@ -1,0 +1,192 @@
+"""Figures over recorded outcomes: what the router's choices came to, beside every baseline, at every cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tiergraph.evaluation import curves
+from tiergraph.evaluation.calibration import brier, brier_skill, expected_calibration_error
+from tiergraph.evaluation.facts import Array, Facts, scattered
+from tiergraph.evaluation.intervals import percentiles
+from tiergraph.evaluation.report import ROUTER
+from tiergraph.evaluation.sheet import Better, Sheet
+
+LEAST = 20
+"""Complete cases that figures over a curve need at least."""
+
+_FEW = 200
+"""Resamples for statistics that take long; 200 place the ends of an interval well enough to read."""
+
+_CALIBRATION: tuple[tuple[str, Callable[..., float], Better], ...] = (
+    ("ece", expected_calibration_error, "lower"),
+    ("brier", brier, "lower"),
+    ("brier_skill", brier_skill, "higher"),
+)
+
+
+def routing_figures(sheet: Sheet, facts: Facts) -> None:
+    """All figures over recorded outcomes of the sheet's cases."""
+    if np.isnan(facts.quality).all() or not len(facts.tiers):
+        return
+    _choices(sheet, facts)
+    at = sheet.at[facts.complete[sheet.at]]
+    if len(at) < LEAST:
+        return
+    _single_tiers(sheet, facts, at)
+    _ranking(sheet, facts, at)
+    if sheet.by is None:
+        _curves(sheet, facts, at)
+        _calibration(sheet, facts, at)
+
+
+def router_quality(facts: Facts) -> Array:
+    """Score of what the router chose, (n,); NaN where nothing was chosen or it is unscored."""
+    return taken(facts.quality, facts.chosen)
+
+
+def router_cost(facts: Facts) -> Array:
+    """Cost of what the router chose on the cost axis, (n,)."""
+    return taken(facts.cost, facts.chosen)
+
+
+def router_usd(facts: Facts) -> Array:
+    """Cost of what the router chose in USD, (n,)."""
+    return taken(facts.usd, facts.chosen)
+
+
+def taken(values: Array, chosen: Array) -> Array:
+    """``values`` (n, T) of the rung that was chosen in each row, (n,); NaN where it is -1."""
+    found = np.full(len(chosen), np.nan)
+    some = chosen >= 0
+    found[some] = values[some, chosen[some]]
+    return found
+
+
+def _choices(sheet: Sheet, facts: Facts) -> None:
+    at = sheet.at
+    quality, usd = router_quality(facts)[at], router_usd(facts)[at]
+    sheet.mean("quality", quality * facts.scale, at=at, unit=facts.unit, better="higher")
+    if facts.priced:
+        sheet.mean("cost_usd", usd, at=at, unit="USD", better="lower")
+        both = ~np.isnan(quality) & ~np.isnan(usd)
+        sheet.ratio("cost_per_solved", usd[both], quality[both], at=at[both], unit="USD", better="lower")
+    for rung, name in enumerate(facts.names):
+        sheet.mean(f"share:{name}", (facts.chosen[at] == rung).astype(float), at=at, unit="share")
+
+
+def _single_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
+    means = facts.quality[at].mean(axis=0)
+    best = int(np.argmax(means))
+    for rung, name in enumerate(facts.names):
+        of = f"always {name}"
+        quality, usd = facts.quality[at, rung], facts.usd[at, rung]
+        sheet.mean("quality", quality * facts.scale, at=at, of=of, unit=facts.unit, better="higher")
+        if facts.priced:
+            sheet.mean("cost_usd", usd, at=at, of=of, unit="USD", better="lower")
+            sheet.ratio("cost_per_solved", usd, quality, at=at, of=of, unit="USD", better="lower")
+    values = facts.quality[at, best] * facts.scale
+    sheet.mean("quality", values, at=at, of="best single tier", unit=facts.unit, better="higher")
+    oracle = facts.quality[at].max(axis=1)
+    cheapest = (facts.quality[at] >= oracle[:, None]).argmax(axis=1)
+    sheet.mean("quality", oracle * facts.scale, at=at, of="oracle", unit=facts.unit, better="higher")
+    if facts.priced:
+        usd = facts.usd[at, cheapest]
+        sheet.mean("cost_usd", usd, at=at, of="oracle", unit="USD", better="lower")
+
+
+def _scores(facts: Facts) -> Iterator[tuple[str, Array]]:
+    yield ROUTER, facts.score
+    yield from facts.baselines.items()
+
+
+def _ranking(sheet: Sheet, facts: Facts, at: Array) -> None:
+    """How well each score ranks the cases between the two ends of the ladder."""
+    weak, strong = facts.quality[at, 0], facts.quality[at, -1]
+    if weak.mean() == strong.mean():
+        return
+    n, weights = len(at), sheet.weights(at)
+    drawn: dict[str, Array] = {}
+    values: dict[str, float] = {}
+    for name, score in (*_scores(facts), ("oracle", scattered(strong - weak, at, len(facts)))):
+        given = score[at]
+        values[name] = curves.apgr(given, weak, strong)
+        drawn[name] = curves.apgr_resampled(given, weak, strong, weights)
+        sheet.add("apgr", percentiles(values[name], drawn[name], n), of=name, better="higher")
+        if sheet.by is not None:
+            continue
+        routellm = curves.routellm_apgr(given, weak, strong)
+        sheet.add("apgr_routellm", percentiles(routellm, [], n), of=name)
+        for share in (50, 80):
+            found = curves.cpt(given, weak, strong, share / 100)
+            more = curves.cpt_resampled(given, weak, strong, weights[:_FEW], share / 100)
+            sheet.add(f"cpt{share}", percentiles(found, more, n), of=name, unit="share", better="lower")
+    for name in values:
+        if name not in (ROUTER, "oracle"):
+            gap = percentiles(values[ROUTER] - values[name], drawn[ROUTER] - drawn[name], n)
+            sheet.add("apgr", gap, of=f"{ROUTER} - {name}", better="higher")
+
+
+def _curves(sheet: Sheet, facts: Facts, at: Array) -> None:
+    """Areas under the cost-quality curves, and each baseline's score at what the router cost."""
+    quality, cost, n = facts.quality[at], facts.cost[at], len(at)
+    ends, weights = curves.single_tiers(quality, cost), sheet.weights(at)[:_FEW]
+    sufficiency = facts.sufficiency[at]
+    found = {
+        ROUTER: (
+            curves.operating_curve(sufficiency, quality, cost),
+            curves.operating_area_resampled(sufficiency, quality, cost, weights),
+        ),
+        **{
+            name: (
+                curves.score_curve(score[at], quality, cost),
+                curves.score_area_resampled(score[at], quality, cost, weights),
+            )
+            for name, score in facts.baselines.items()
+        },
+        "oracle": (
+            curves.oracle_curve(quality, cost),
+            curves.oracle_area_resampled(quality, cost, weights),
+        ),
+    }
+    areas = {name: curves.area(curve, ends[0], ends[-1]) for name, (curve, _) in found.items()}
+    for name, (_, drawn) in found.items():
+        sheet.add("area", percentiles(areas[name], drawn, n), of=name, better="higher")
+    gap = percentiles(areas["oracle"] - areas[ROUTER], found["oracle"][1] - found[ROUTER][1], n)
+    sheet.add("gap_to_oracle", gap, better="lower")
+    routed = facts.chosen[at] >= 0
+    if routed.any():
+        spent, reached = router_cost(facts)[at][routed].mean(), router_quality(facts)[at][routed].mean()
+        for name, (curve, _) in found.items():
+            value = float(reached) if name == ROUTER else curves.quality_at(curve, float(spent))
+            interval = percentiles(value * facts.scale, [], n)
+            sheet.add("quality_at_cost", interval, of=name, unit=facts.unit)
+
+
+def reliability_pairs(facts: Facts, at: Array) -> tuple[Array, Array, Array]:
+    """What was said of each tier but the top, that it suffices, with the score that it had, and the case of each."""
+    said = facts.sufficiency[at, :-1]
+    came = facts.quality[at, :-1]
+    return said.reshape(-1), came.reshape(-1), np.repeat(at, said.shape[1])
+
+
+def _calibration(sheet: Sheet, facts: Facts, at: Array) -> None:
+    said, came, cases = reliability_pairs(facts, at)
+    known = ~np.isnan(said) & ~np.isnan(came)
+    if not known.any():
+        return
+    said, came = said[known], came[known]
+    place = np.searchsorted(at, cases[known])
+    calibration_figures(sheet, said, came, at, place)
+
+
+def calibration_figures(sheet: Sheet, said: Array, came: Array, at: Array, place: Array | None = None) -> None:
+    """ECE, Brier score and skill of probabilities against what came; ``place``: index into ``at`` of each pair."""
+    for name, statistic, better in _CALIBRATION:
+
+        def figure(weights: Array, statistic: Callable[..., float] = statistic) -> float:
+            return statistic(said, came, weights=weights if place is None else weights[place])
+
+        drawn = sheet.each(figure, at, _FEW)
+        sheet.add(name, percentiles(statistic(said, came), drawn, len(at)), better=better)

@@ -1,0 +1,78 @@
+"""Ask each free tier about every case, alone, so that a cascade can be compared with what one tier would have done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from tiergraph.evaluation.cases import Suite, digest_of
+from tiergraph.evaluation.observing import observe
+from tiergraph.evaluation.subjects import GraphSubject, Scorer
+
+if TYPE_CHECKING:
+    from tiergraph.decider import Decider
+
+
+def tried(
+    suite: Suite,
+    decider: Decider,
+    *,
+    retriever: Any = None,
+    scorer: Scorer | None = None,
+    cache: str | PathLike[str] | None = None,
+    workers: int = 1,
+) -> Suite:
+    """The suite with the score of each free tier's answer as the case's outcomes, where it can be scored.
+
+    Each tier answers alone: no judge, no escalation, the same documents, and the same policy. A tier that gives no
+    answer scores 0. Cases that policy gives to a person or to another tier, and those of which nothing says what is
+    right, stay as they are.
+
+    Args:
+        suite: Its cases have ``expect.contains``, or a ``scorer`` that knows.
+        decider: Of the ladder. Its router model is not asked, its flags are.
+        retriever, scorer, cache, workers: As of `evaluate`.
+    """
+    asked = [case for case in suite if not case.outcomes and (case.expect.contains or scorer is not None)]
+    tiers = [tier for tier in decider.config.tiers if tier.name not in decider.unreachable]
+    free = [tier.name for tier in tiers if not (tier.price.input or tier.price.output)]
+    if not asked or len(free) < 2:
+        return suite
+    found: dict[str, dict[str, float]] = {case.id: {} for case in asked}
+    for tier in free:
+        alone = _alone(decider, tier, retriever, scorer)
+        kept = cache if alone.digest is not None else None
+        for seen in observe(replace(suite, cases=tuple(asked)), alone, cache=kept, workers=workers)[0]:
+            if seen.hops and seen.hops[-1].tier == tier:
+                found[seen.case][tier] = seen.hops[-1].quality or 0.0
+    cases = (
+        replace(case, outcomes=found[case.id]) if len(found.get(case.id, ())) == len(free) else case for case in suite
+    )
+    return replace(suite, cases=tuple(cases))
+
+
+def _alone(decider: Decider, tier: str, retriever: Any, scorer: Scorer | None) -> GraphSubject:
+    """A graph that asks one tier and takes what it says, under the policy as it is."""
+    from tiergraph.decider import Decider as Own
+    from tiergraph.graph import create_tier_router
+    from tiergraph.proposers.chain import Chain
+    from tiergraph.testing import ScriptedProposer
+
+    config = decider.config
+    cascade = config.cascade.model_copy(update={"judge": "none", "max_hops": 1})
+    config = config.model_copy(update={"cascade": cascade, "map": ()})
+    named = ScriptedProposer(config.ladder, tier=tier, confidence=1.0, needs_retrieval=True)
+    chain = Chain.of(
+        named,
+        sufficiency=config.sufficiency,
+        reader=decider.chain.reader,
+        intents=config.router.intents,
+        reasons=config.router.reasons,
+        reader_bounded=True,
+    )
+    graph = create_tier_router(config, decider=Own(config, chain, unreachable=decider.unreachable), retriever=retriever)
+    documents = None if retriever is None else getattr(retriever, "digest", None)
+    nameless = retriever is not None and documents is None
+    digest = None if nameless else digest_of(config.digest, decider.chain.digest, tier, documents)
+    return GraphSubject(graph, config=config, digest=digest, name=tier, scorer=scorer)
