@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tiergraph.commands import ask, bench, check, decide, demo, init, prompts, schema, train
+from tiergraph.commands import ask, bench, check, decide, demo, evals, init, prompts, schema, train
 from tiergraph.commands.group import OneLineGroup
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command(epilog=init.EXAMPLE)(init.init)
 app.command(epilog=check.EXAMPLE)(check.check)
 app.command(epilog=schema.EXAMPLE)(schema.schema)
 app.add_typer(prompts.prompts, name="prompts")
+app.add_typer(evals.evals, name="eval")
 app.command(epilog=bench.EXAMPLE)(bench.bench)
 app.command(epilog=train.EXAMPLE)(train.train)
 

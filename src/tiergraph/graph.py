@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -17,6 +17,9 @@ from tiergraph.nodes import Node, Nodes
 from tiergraph.proposers.base import Proposer
 from tiergraph.records import OnRecord
 from tiergraph.state import Channels, RouterInput, RouterOutput, RouterState, flat
+
+if TYPE_CHECKING:
+    from tiergraph.evaluation.shadow import Shadow
 
 
 def after_screen(state: RouterState) -> Literal["propose", "human", "finish"]:
@@ -65,6 +68,7 @@ def create_tier_router(
     models: Mapping[str, Any] | None = None,
     tools: Sequence[Any] = (),
     on_record: OnRecord | None = None,
+    shadow: Shadow | None = None,
     checkpointer: Any = None,
     name: str = "tiergraph",
 ) -> CompiledStateGraph[Channels, None, RouterInput, RouterOutput]:
@@ -80,6 +84,7 @@ def create_tier_router(
         models: Tier name to the LangChain chat model to use in place of the configured reference.
         tools: Bound to every chat model; tool calls come back in the answer for the host to run.
         on_record: Called with every finished record, such as a `RecordLog`.
+        shadow: A candidate that is shown every finished request and never serves.
         checkpointer: For a router that stands alone. As a node it inherits the host's.
         name: Name of the graph.
 
@@ -105,6 +110,7 @@ def create_tier_router(
         judges=judges,
         retriever=None if retriever is None else retriever_calls(retriever),
         on_record=on_record,
+        shadow=shadow,
     )
     return _wire(nodes, checkpointer, name)
 

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -34,6 +34,9 @@ from tiergraph.review import review_packet, reviewed
 from tiergraph.screening import Segment
 from tiergraph.state import Channels, DraftState, RouterState, flat, folded
 from tiergraph.tiers import Location, Tier
+
+if TYPE_CHECKING:
+    from tiergraph.evaluation.shadow import Shadow
 
 Update = dict[str, Any]
 
@@ -82,6 +85,7 @@ class Nodes:
         judges: In order of preference; one that may not see the request is passed over for the next.
         retriever: Sync and async search with its location, or ``None``.
         on_record: Called with every finished record.
+        shadow: Shown every finished request; it never serves, and nothing of it comes back.
     """
 
     decider: Decider
@@ -89,6 +93,7 @@ class Nodes:
     judges: Sequence[Judge]
     retriever: tuple[Callable[[str], Any], Callable[[str], Any] | None] | None
     on_record: OnRecord | None
+    shadow: Shadow | None = None
 
     # screen: a screen that fails counts as having found what it looks for.
     def screen(self, state: RouterState) -> Steps[Update]:
@@ -292,6 +297,9 @@ class Nodes:
         )
         if self.on_record is not None:
             self.on_record(record)
+        if self.shadow is not None:
+            # As it came in: without the documents that were retrieved for the live tiers.
+            self.shadow.observe(lambda: _request(state, fresh=True), record)
         _emit("finish", outcome=outcome, tier=record["tier"])
         message = AIMessage(content, tool_calls=[{**call, "type": "tool_call"} for call in calls])
         # What belongs to this turn alone must not linger on a thread of our own.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from tiergraph.errors import InputError
 
@@ -52,8 +52,21 @@ class BadRow:
         return {"id": self.id, "error": {"code": self.code, "message": self.message, "line": self.line}}
 
 
+class Line(NamedTuple):
+    """One JSON object with its 1-based line."""
+
+    number: int
+    value: dict[str, Any]
+
+
 def read_rows(stream: IO[bytes]) -> Iterator[Row | BadRow]:
     """The rows of a JSONL stream, one at a time. Blank lines are skipped but counted."""
+    for line in read_objects(stream):
+        yield line if isinstance(line, BadRow) else _row(line.value, line.number)
+
+
+def read_objects(stream: IO[bytes]) -> Iterator[Line | BadRow]:
+    """The objects of a JSONL stream, whatever their keys, one at a time. Blank lines are skipped but counted."""
     number = 0
     while data := stream.readline(MAX_LINE + 1):
         number += 1
@@ -64,7 +77,7 @@ def read_rows(stream: IO[bytes]) -> Iterator[Row | BadRow]:
         if number == 1:
             data = data.removeprefix(_BOM)
         if data.strip():
-            yield _row(data, number)
+            yield _object(data, number)
 
 
 def _skip_line(stream: IO[bytes], data: bytes) -> None:
@@ -72,9 +85,9 @@ def _skip_line(stream: IO[bytes], data: bytes) -> None:
         data = stream.readline(MAX_LINE)
 
 
-def _row(data: bytes, line: int) -> Row | BadRow:
-    def bad(code: str, message: str, id: RowId = None) -> BadRow:
-        return BadRow(line=line, id=id, code=code, message=message)
+def _object(data: bytes, line: int) -> Line | BadRow:
+    def bad(code: str, message: str) -> BadRow:
+        return BadRow(line=line, id=None, code=code, message=message)
 
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
@@ -84,6 +97,13 @@ def _row(data: bytes, line: int) -> Row | BadRow:
         return bad("not_json", "The line is not JSON.")
     if not isinstance(value, dict):
         return bad("not_an_object", f"The line is a {type(value).__name__}. Fix: write an object.")
+    return Line(line, value)
+
+
+def _row(value: dict[str, Any], line: int) -> Row | BadRow:
+    def bad(code: str, message: str, id: RowId = None) -> BadRow:
+        return BadRow(line=line, id=id, code=code, message=message)
+
     id = value.get("id")
     if id is None:
         return bad("no_id", "There is no 'id'. Fix: add one.")

@@ -1,0 +1,92 @@
+"""Reports on a terminal, at 80 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from tiergraph.commands.console import new_table, out, plain
+
+if TYPE_CHECKING:
+    from tiergraph.evaluation import Report
+    from tiergraph.evaluation.tables import Money
+
+_ACROSS = ("quality", "cost_usd", "quality_at_cost", "apgr", "area")
+"""Figures that the router and every baseline have: columns of the first table."""
+
+_HEADS = {"quality": "score", "cost_usd": "cost", "quality_at_cost": "at cost", "apgr": "APGR (95 %)", "area": "area"}
+_WHOLE = ("apgr",)
+"""Of these the table has room for the interval."""
+
+_MOST_NAME = 24
+_MOST_PROBLEMS = 5
+
+
+def show_report(report: Report) -> None:
+    """The report for people: who did how well, further figures, what was left out."""
+    from tiergraph.evaluation.tables import Money
+
+    money, console = Money.of(report), out()
+    suite, subject = report.suite, report.subject
+    console.print(f"[bold]{escape(plain(suite['title'] or suite['name']))}[/bold]")
+    digest = str(subject.get("config_digest", ""))[:12]
+    console.print(f"{suite['cases']:,} cases; {escape(str(subject['name']))}{', config ' + digest if digest else ''}")
+    across = [name for name in _ACROSS if sum(1 for _ in report.select(name)) > 2]
+    if across:
+        console.print()
+        _show_across(report, across, money)
+    rest = [
+        name for name in dict.fromkeys(each.name for each in report.figures if each.by is None) if name not in across
+    ]
+    if rest:
+        console.print()
+        _show_rest(report, rest)
+    _show_left_out(report)
+
+
+def _show_across(report: Report, names: list[str], money: Money) -> None:
+    from tiergraph.evaluation.tables import cell, is_difference, number, written_unit
+
+    who = dict.fromkeys(each.of for name in names for each in report.select(name) if not is_difference(each.of))
+    table = new_table()
+    table.add_column("", no_wrap=True)
+    for name in names:
+        unit = written_unit(next(report.select(name)).unit, money).removeprefix("US ")
+        head = unit if name == "cost_usd" else f"{_HEADS[name]}{', %' if unit == '%' else ''}"
+        table.add_column(head, justify="right", no_wrap=True)
+    for of in who:
+        row = [escape(plain(of if len(of) <= _MOST_NAME else f"{of[: _MOST_NAME - 1]}…"))]
+        for name in names:
+            figure = next((each for each in report.select(name) if each.of == of), None)
+            if figure is None or figure.value is None:
+                row.append("-")
+            else:
+                row.append(cell(figure, money) if name in _WHOLE else number(figure.value, figure.unit, money))
+        table.add_row(*row)
+    out().print(table)
+    if "quality_at_cost" in names:
+        out().print("at cost: its score at what the router's choices cost on average", style="dim")
+
+
+def _show_rest(report: Report, names: list[str]) -> None:
+    from tiergraph.evaluation.tables import text_rows
+
+    head, *rows = text_rows(report, names)
+    table = new_table(*head)
+    for number, column in enumerate(table.columns):
+        column.no_wrap = True
+        column.justify = "left" if number == 0 else "right"
+    for row in rows:
+        table.add_row(*(escape(plain(cell)) for cell in row))
+    out().print(table)
+
+
+def _show_left_out(report: Report) -> None:
+    if not report.problems:
+        return
+    out().print(f"\n{len(report.problems):,} rows were left out:")
+    for problem in report.problems[:_MOST_PROBLEMS]:
+        out().print(f"  {escape(plain(str(problem)))}")
+    if len(report.problems) > _MOST_PROBLEMS:
+        out().print(f"  and {len(report.problems) - _MOST_PROBLEMS:,} more; --json and the page list them all.")
