@@ -164,9 +164,12 @@ def test_one_group_cannot_be_split_and_scores_alike() -> None:
     assert found.labels.tolist() == ["b"] * 30
 
 
-def test_one_gain_for_all_scores_alike() -> None:
+def test_one_gain_or_one_label_for_all_scores_alike() -> None:
     texts, _ = requests(30)
-    assert baselines.tfidf_score(texts, np.ones(30)).tolist() == [0.0] * 30
+    for gain in (1.0, 0.1, 0.7):  # whose means are not all exact
+        assert baselines.tfidf_score(texts, np.full(30, gain)).tolist() == [0.0] * 30
+    found = baselines.tfidf_labels(texts, ["a"] * 30)
+    assert (found.labels.tolist(), found.classes) == (["a"] * 30, ("a",))
 
 
 def test_the_most_frequent_label_is_the_first_by_name_of_several() -> None:

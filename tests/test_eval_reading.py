@@ -785,9 +785,13 @@ _EXPECTS = st.builds(
 _DOCUMENTS = st.fixed_dictionaries({"id": _NAMES, "text": _TEXTS})
 _ASKED = st.one_of(
     st.fixed_dictionaries({"text": _TEXTS}),
-    st.fixed_dictionaries({"messages": st.lists(_TEXTS, min_size=1, max_size=2).map(
-        lambda texts: tuple({"role": "user", "content": text} for text in texts)
-    )}),
+    st.fixed_dictionaries(
+        {
+            "messages": st.lists(_TEXTS, min_size=1, max_size=2).map(
+                lambda texts: tuple({"role": "user", "content": text} for text in texts)
+            )
+        }
+    ),
     st.just({"record": RECORD}),
     st.fixed_dictionaries({"text": _TEXTS, "record": st.just({**RECORD, "proposal": None})}),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +47,14 @@ def run(
         list[str] | None,
         typer.Option(help="Break down by this stratum; repeatable. All by default.", show_default=False),
     ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OWN=KNOWN",
+            help="A key or column of your file under its known name; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     docs: Annotated[
         Path | None, typer.Option(help="Documents to retrieve from, with --cascade.", show_default=False)
     ] = None,
@@ -77,7 +85,7 @@ def run(
     from tiergraph.evaluation import Report
 
     earlier = None if previous is None else Report.load(previous)
-    loaded, how = read_suites(suite, data)
+    loaded, how = read_suites(suite, data, column or ())
     reports = []
     for each in loaded:
         cases = each if limit is None else each.sample(limit, seed=seed)
@@ -172,8 +180,8 @@ def evaluate_suite(
     return evaluate(settings, suite, **options)
 
 
-def read_suites(name: str, data: Path | None) -> tuple[list[Suite], str]:
-    """The suites of a name or a file, and how they are evaluated."""
+def read_suites(name: str, data: Path | None, columns: Sequence[str] = ()) -> tuple[list[Suite], str]:
+    """The suites of a name or a file, and how they are evaluated. ``columns``: ``OWN=KNOWN`` names of a file."""
     from tiergraph.evaluation.reading import read_any
     from tiergraph.suites import find, load_suite, names
 
@@ -181,7 +189,7 @@ def read_suites(name: str, data: Path | None) -> tuple[list[Suite], str]:
         return load_suite(name, data), find(name).subject
     path = Path(name)
     if path.exists() or path.suffix or len(path.parts) > 1:
-        own = read_any(path)
+        own = read_any(path, **({"columns": _renamed(columns)} if columns else {}))
         kinds = {
             "records": all(case.record is not None and not case.question for case in own),
             "judge": all(case.draft is not None for case in own),
@@ -189,6 +197,16 @@ def read_suites(name: str, data: Path | None) -> tuple[list[Suite], str]:
         return [own], next((kind for kind, fits in kinds.items() if fits), "decider")
     find(name)  # which says what suites there are
     raise AssertionError(name)
+
+
+def _renamed(given: Sequence[str]) -> dict[str, str | None]:
+    """``OWN=KNOWN`` pairs; ``OWN=`` leaves the key out."""
+    for each in given:
+        if not each.partition("=")[0] or "=" not in each:
+            raise BadUse(
+                f"--column {each!r} is no OWN=KNOWN. Fix: as in --column prompt=text, or --column junk= to skip."
+            )
+    return {own: known or None for own, _, known in (each.partition("=") for each in given)}
 
 
 def _harbor_config() -> RouterConfig:

@@ -139,7 +139,6 @@ def tfidf_labels(
         if vectors is None or np.ptp(codes[known]) == 0:
             continue
         model = _logistic(vectors[0], codes[known], seed)
-        probability[held_out] = 0.0
         probability[np.ix_(held_out, model.classes_)] = model.predict_proba(vectors[1])
     names = np.empty(len(classes), dtype=object)
     names[:] = classes

@@ -238,9 +238,7 @@ def _expect(value: Any, ladder: Collection[str]) -> Expect:
 def _outcome(given: Mapping[str, Any]) -> Any:
     outcome, human = given.get("outcome"), _flag(given, "human")
     if outcome is not None and outcome not in _OUTCOMES:
-        raise InputError(
-            f"expect['outcome'] is {shown(outcome)}. {advice(str(outcome), _OUTCOMES)}", code="bad_expect"
-        )
+        raise InputError(f"expect['outcome'] is {shown(outcome)}. {advice(str(outcome), _OUTCOMES)}", code="bad_expect")
     if human and outcome not in (None, "human"):
         raise InputError("expect: 'human' and 'outcome' disagree. Fix: give one of them.", code="ambiguous")
     return "human" if human else outcome

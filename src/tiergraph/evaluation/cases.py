@@ -109,7 +109,7 @@ class Case:
         return asked
 
     @cached_property
-    def requestdigest_of(self) -> str:
+    def request_digest(self) -> str:
         """sha256 over all that a router or a judge is given; labels and scores are not in it."""
         return digest_of({"request": self.request, "drafts": dict(self.drafts), "draft": self.draft})
 
@@ -140,8 +140,9 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        return f"{place}: {self.message}" if place else self.message
+        if self.file is None:
+            return self.message
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

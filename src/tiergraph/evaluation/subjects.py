@@ -81,7 +81,7 @@ class DeciderSubject:
         return {"name": self._of.chain.name, "kind": self.kind, **_of_config(self._of)}
 
     def key(self, case: Case) -> str:
-        return digest_of(case.request)
+        return case.request_digest
 
     def observe(self, case: Case) -> Observation:
         return guarded(case, lambda: observed_decision(case, self._decider.decide(**case.request)))
@@ -130,7 +130,7 @@ class GraphSubject:
         return {"name": self._name, "kind": self.kind, **self._about, **own}
 
     def key(self, case: Case) -> str:
-        return digest_of(case.request, case.drafts, case.expect.contains, case.outcomes, case.costs)
+        return digest_of(case.request_digest, case.expect.contains, case.outcomes, case.costs)
 
     def observe(self, case: Case) -> Observation:
         return guarded(case, lambda: self._run(case))
@@ -191,7 +191,7 @@ class JudgeSubject:
         return {"name": self._judge.name, "kind": self.kind, "model": model, "threshold": self._threshold}
 
     def key(self, case: Case) -> str:
-        return digest_of(case.request, case.draft)
+        return case.request_digest
 
     def observe(self, case: Case) -> Observation:
         return guarded(case, lambda: self._verdict(case))

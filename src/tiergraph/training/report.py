@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from tiergraph.evaluation import labelling
 from tiergraph.training import labels
 from tiergraph.training.calibration import (
     LevelMap,
@@ -199,13 +201,8 @@ def apgr(score: Any, weak: Any, strong: Any) -> float:
 
 def auc(score: Any, truth: Any) -> float:
     """Probability that a true row scores above a false one, ties counted half; NaN where either is absent."""
-    numpy = require("numpy")
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if not positives or not negatives:
-        return float("nan")
-    _, inverse, counts = numpy.unique(score, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2)[inverse]
-    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    found = labelling.auc(score, truth)
+    return math.nan if found is None else found
 
 
 def baselines(train: Sequence[Row], held_out: Sequence[Row], seed: int, most: int = 40_000) -> dict[str, Any]:
