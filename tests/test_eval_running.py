@@ -108,7 +108,11 @@ def test_the_order_of_the_cases_changes_no_value() -> None:
     turned = replace(suite(), cases=tuple(reversed(suite().cases)))
     one, other = evaluate(reads, suite()), evaluate(reads, turned)
     drawn = ("random", "router - random", "TF-IDF", "router - TF-IDF")  # whose draws and folds go by position
-    values = {key: value[0] for key, value in figures(one).items() if key[1] not in drawn}
+    values = {
+        key: value[0]
+        for key, value in figures(one).items()
+        if key[1] not in drawn and key[0] != "apgr_routellm"  # which breaks ties by position
+    }
     assert values == pytest.approx({key: figures(other)[key][0] for key in values})
     assert one.suite["digest"] == other.suite["digest"]
 

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiergraph.errors import InputError
+from tiergraph.evaluation import evaluate
 from tiergraph.evaluation.cases import FINDING_KINDS, Suite
 from tiergraph.suites import data_folder, find, load_suite, names, suites
 from tiergraph.suites.routellm_import import SUBJECTS, import_routellm
@@ -560,3 +561,19 @@ def test_words_stand_in_for_spans_and_dates_stay() -> None:
     assert kind({"spans": spans}) == "structured"
     assert kind({"spans": spans[:2]}) == "name"
     assert kind({"spans": [{"entity_type": "STREET_ADDRESS"}, *spans[:1]]}) == "address"
+
+
+@with_data
+@pytest.mark.parametrize(
+    ("name", "n", "weak", "strong", "length"),
+    [("routellm-mmlu", 14_037, 68.09, 80.59, 0.583), ("routellm-gsm8k", 1_307, 63.73, 85.77, 0.598)],
+)
+def test_an_evaluation_reproduces_what_is_published_of_routellm(
+    name: str, n: int, weak: float, strong: float, length: float
+) -> None:
+    (suite,) = load_suite(name)
+    report = evaluate(lambda text: 0.5, suite, by=(), resamples=100)
+    always = [report.figure("quality", f"always {tier.name}") for tier in suite.tiers]
+    assert [(round(100 * (each.value or 0), 2), each.n) for each in always] == [(weak, n), (strong, n)]
+    assert round(report.figure("apgr_routellm", "length").value or 0, 3) == length
+    assert round(report.figure("apgr", "random").value or 0, 1) == 0.5

@@ -81,11 +81,14 @@ def test_the_commands_exist(blocks: list[Block]) -> None:
         arguments = [word for word in words[1:] if word != "--help"]
         if not arguments:
             continue
-        assert arguments[0] in known, f"README.md: there is no {' '.join(words[:2])!r}"
-        options = {
-            name for parameter in known[arguments[0]].params for name in (*parameter.opts, *parameter.secondary_opts)
-        }
-        flags = {word.partition("=")[0] for word in arguments[1:] if word.startswith("--")}
+        commands_here, command = known, None
+        while arguments and commands_here:
+            name = arguments.pop(0)
+            assert name in commands_here, f"README.md: there is no {name!r} in {' '.join(words)!r}"
+            command = commands_here[name]
+            commands_here = getattr(command, "commands", {})
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        flags = {word.partition("=")[0] for word in arguments if word.startswith("--")}
         assert flags <= options, f"README.md: {' '.join(words)!r} has unknown flags {sorted(flags - options)}"
 
 

@@ -36,7 +36,7 @@ NAMES: Mapping[str, str] = {
     "share": "Share of requests that ended there",
     "apgr": "Share of the gap between the cheapest and the top tier that the score recovers, averaged over all shares; "
     ".5 is chance",
-    "apgr_routellm": "The same as RouteLLM computes it, over ten deciles",
+    "apgr_routellm": "The same as RouteLLM computes it, over ten deciles; ties are broken in the order of the cases",
     "cpt50": "Share of requests to the top tier that recovers half of the gap",
     "cpt80": "Share of requests to the top tier that recovers four fifths of the gap",
     "area": "Area under quality over cost; 0 is always the cheapest tier, 1 always the top tier",

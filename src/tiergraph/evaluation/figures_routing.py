@@ -116,7 +116,7 @@ def _ranking(sheet: Sheet, facts: Facts, at: Array) -> None:
         sheet.add("apgr", percentiles(values[name], drawn[name], n), of=name, better="higher")
         if sheet.by is not None:
             continue
-        routellm = curves.routellm_apgr(given, weak, strong)
+        routellm = curves.routellm_apgr(_untied(given), weak, strong)
         sheet.add("apgr_routellm", percentiles(routellm, [], n), of=name)
         for share in (50, 80):
             found = curves.cpt(given, weak, strong, share / 100)
@@ -126,6 +126,13 @@ def _ranking(sheet: Sheet, facts: Facts, at: Array) -> None:
         if name not in (ROUTER, "oracle"):
             gap = percentiles(values[ROUTER] - values[name], drawn[ROUTER] - drawn[name], n)
             sheet.add("apgr", gap, of=f"{ROUTER} - {name}", better="higher")
+
+
+def _untied(score: Array) -> Array:
+    """Ranks, ties broken in the order of the cases: RouteLLM's deciles want a score without ties."""
+    ranks = np.empty(len(score))
+    ranks[np.argsort(score, kind="stable")] = np.arange(len(score))
+    return ranks
 
 
 def _curves(sheet: Sheet, facts: Facts, at: Array) -> None:
