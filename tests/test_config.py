@@ -120,3 +120,14 @@ def test_diff_names_what_changed_and_nothing_else():
 def test_a_configuration_survives_its_own_json():
     config = parse_config(GOOD)
     assert RouterConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_changed_copy_has_a_ladder_and_a_digest_of_its_own() -> None:
+    config = parse_config(
+        "tiers:\n- {name: a, model: quote, location: on_prem}\n- {name: b, model: compose, location: on_prem}\n"
+    )
+    before, names = config.digest, config.ladder.names
+    changed = config.model_copy(update={"tiers": tuple(reversed(config.tiers))})
+    assert changed.ladder.names == tuple(reversed(names))
+    assert changed.digest != before
+    assert (config.digest, config.ladder.names) == (before, names)

@@ -69,13 +69,13 @@ class Passing(ScriptedJudge):
 
 def test_a_cascade_over_recorded_drafts_counts_its_mistakes() -> None:
     from tiergraph.evaluation.opening import opened
-    from tiergraph.evaluation.running import observe
+    from tiergraph.evaluation.observing import observe
 
     suite = replayed()
     # `map` sends everything to the lowest tier first
     cheap = config().model_copy(update={"profile": 0.01})
-    with opened(cheap, suite, cascade=True, workers=2, cache=None, digest=None, judge=Passing()) as (subject, own):
-        seen, _ = observe(own, subject, workers=2)
+    with opened(cheap, suite, cascade=True, workers=2, cache=None, digest=None, judge=Passing()) as ready:
+        seen, _ = observe(ready.suite, ready.subject, workers=2)
     assert [[hop.tier for hop in each.hops] for each in seen] == [
         ["small"],
         ["small"],
@@ -276,3 +276,55 @@ def test_a_variant_is_compared_with_the_case_that_it_was_made_from() -> None:
     report = evaluate(moved, Suite(name="variants", cases=base + variants, tiers=tiers))
     assert (report.figure("tier_lowered").value, report.figure("tier_lowered").n) == (3 / 4, 4)
     assert report.figure("flag_lost").value == 0.0
+
+
+def test_each_free_tier_is_asked_alone_to_have_something_to_compare_with() -> None:
+    """One request that both tiers can answer, one that neither can, one that goes to a person whoever routes."""
+    settings = parse_config(
+        """
+tiers:
+  - {name: quote, model: quote, location: on_prem}
+  - {name: compose, model: compose, location: on_prem}
+  - {name: dear, model: "python:tiergraph.testing:ScriptedChat", location: external, price: {input: 1, output: 1}}
+"""
+    )
+    documents = [{"id": "refunds", "text": "A refund takes 5 working days. It goes to the card that you paid with."}]
+    cases = (
+        Case(id="known", text="How long does a refund take?", expect=Expect(contains=("5 working days",))),
+        Case(id="unknown", text="Who won the cup of 1954?", expect=Expect(contains=("West Germany",))),
+        Case(id="person", text="Let me talk to a real person.", expect=Expect(contains=("anything",))),
+    )
+    suite = Suite(name="alone", cases=cases)
+    report = evaluate(settings, suite, cascade=True, retriever=ScriptedRetriever(documents))
+    assert report.rows[0].outcomes == {"quote": 1.0, "compose": 1.0}
+    assert report.rows[1].outcomes == {"quote": 0.0, "compose": 0.0}
+    assert report.rows[2].outcomes == {}
+    assert report.suite["digest"] == suite.digest
+    for of in ("always quote", "always compose", "oracle", "best single tier"):
+        assert report.figure("solved", of).value == pytest.approx(1 / 3)
+        assert report.figure("solved", of).n == 3
+    # neither tier finds the cup in the documents: what says nothing misleads nobody
+    assert report.figure("wrong_answers", "always quote").value == 0.0
+    assert report.figure("wrong_answers").value == 0.0
+    assert [row.solved for row in report.rows] == [1.0, 0.0, 0.0]
+
+
+def test_the_oracle_of_single_askings_takes_the_tier_that_is_right() -> None:
+    suite = replayed()
+    report = evaluate(config().model_copy(update={"profile": 0.01}), suite, cascade=True, judge=Passing())
+    assert report.figure("solved", "oracle").value == 1.0
+    assert report.figure("solved", "always small").value == 0.5
+    assert report.figure("wrong_answers", "always small").value == 0.5
+    assert report.figure("solved", "router - always small").value == 0.25
+
+
+@pytest.mark.parametrize(("score", "bad"), [(0.49, 1.0), (0.5, 0.0)])
+def test_half_a_point_is_right(score: float, bad: float) -> None:
+    cases = tuple(
+        Case(id=str(n), text=f"q {n}", drafts={"small": "pass"}, outcomes={"small": score, "large": 1.0})
+        for n in range(3)
+    )
+    suite = Suite(name="half", cases=cases, tiers=replayed().tiers)
+    report = evaluate(config().model_copy(update={"profile": 0.01}), suite, cascade=True, judge=Passing())
+    assert report.figure("wrong_accepts").value == bad
+    assert report.figure("wrong_answers").value == bad

@@ -192,6 +192,27 @@ def test_figures_are_drawn_beside_those_of_the_baselines() -> None:
     assert [ax.get_xlabel() for ax in picture.axes] == ["no unit; higher is better", "%; higher is better"]
 
 
+def test_links_over_other_tiers_share_a_lane_only_where_they_do_not_meet() -> None:
+    ends = [("start", "a"), ("a", "c"), ("b", "d"), ("c", "e"), ("a", "e")]
+    links = [{"source": s, "target": t, "n": 10, "right": 0.0, "scored": 0} for s, t in ends]
+    flow = {"tiers": list("abcde"), "links": links}
+    picture = plot(replace(KINDS["cascade"], charts={"flow": flow}), "flow")
+    lanes = [(line.get_ydata()[1], line.get_xdata()) for line in picture.axes[0].lines if len(line.get_xdata()) == 4]
+    assert len(lanes) == 4
+    assert len({y for y, _ in lanes}) == 3
+    for (y, x), (other_y, other_x) in combinations(lanes, 2):
+        assert y != other_y or x[-1] <= other_x[0] or other_x[-1] <= x[0]
+
+
+def test_lines_without_room_for_a_label_are_named_in_a_legend() -> None:
+    names = [f"a baseline of a long name {number:02}" for number in range(16)]
+    lines = [{"name": name, "kind": "baseline", "x": [0.01, 0.02], "y": [0.5, 0.6]} for name in names]
+    chart = {"x_unit": "USD per request", "y_unit": "share of cases", "lines": lines, "marks": []}
+    picture = plot(replace(KINDS["labels"], charts={"cost_quality": chart}), "cost_quality", width=3.5)
+    assert picture.axes[0].get_legend() is not None
+    assert set(names) <= set(words(picture).splitlines())
+
+
 def test_long_names_and_signs_of_formulas_are_shown_as_they_are() -> None:
     report = cascade(tiers=["a-very-long-tier-name-that-has-no-end", "price_$x^2$_$", "c"], n=60)
     for name in available(report):
@@ -489,14 +510,17 @@ def test_a_router_that_one_tier_beats_is_said_to_be_of_no_use() -> None:
     ]
     chart = {"x_unit": "USD per request", "y_unit": "share of cases", "lines": [], "marks": marks}
     said = says(replace(with_figures(), charts={"cost_quality": chart}))
+    assert "of always using dear the router" in said[0]
     assert "Always using cheap scores no less and costs no more: the router is of no use at this point." in said
 
 
 def test_what_policy_let_through_comes_first() -> None:
     held = Figure(name="violations:pii_outside", value=0.0, n=40, unit="share", better="lower")
-    report = with_figures(apgr(0.6), apgr(0.55, "length"), held)
+    chart = KINDS["two tiers"].charts["cost_quality"]
+    report = replace(with_figures(apgr(0.6), apgr(0.55, "length"), held), charts={"cost_quality": chart})
     assert says(report)[0] == "Policy held wherever it was asked (pii outside n 40)."
     broken = replace(report, figures=(*report.figures[:2], replace(held, value=0.025)))
+    assert not any("Policy held" in sentence for sentence in says(broken))
     assert says(broken)[0] == "Policy did not hold (pii outside) in 2.5 % of 40 cases where it was asked."
 
 
@@ -683,6 +707,12 @@ def test_nothing_from_a_report_becomes_markup() -> None:
     }
     assert not any(name.startswith("on") for _, attributes in parsed.tags for name in attributes)
     assert f"the text {EVIL}" in parsed.text
+    attributes = [each for _, found in parsed.tags for each in found.items()]
+    assert any(EVIL in (value or "") for name, value in attributes if name == "alt")
+    assert {name for name, _ in attributes} <= {
+        *("lang", "charset", "name", "content", "http-equiv", "class", "role", "tabindex", "aria-label", "scope"),
+        *("alt", "src"),
+    }
     assert parsed.unclosed == []
 
 

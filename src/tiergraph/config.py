@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
@@ -307,6 +307,13 @@ class RouterConfig(Model):
                 known = list(self.router.intents)
                 raise _At(f"unknown intent {intent!r}; intents: {known}", "map", number, "intent")
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without what was derived from the original: its ladder and its digest."""
+        copied = super().model_copy(update=update, deep=deep)
+        for derived in ("ladder", "digest"):
+            copied.__dict__.pop(derived, None)
+        return copied
 
     @cached_property
     def ladder(self) -> Ladder:

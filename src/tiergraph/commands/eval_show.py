@@ -9,7 +9,7 @@ from rich.markup import escape
 from tiergraph.commands.console import new_table, out, plain
 
 if TYPE_CHECKING:
-    from tiergraph.evaluation import Report
+    from tiergraph.evaluation import Figure, Report
     from tiergraph.evaluation.tables import Money
 
 _ACROSS = ("quality", "cost_usd", "quality_at_cost", "apgr", "area")
@@ -19,7 +19,9 @@ _HEADS = {"quality": "score", "cost_usd": "cost", "quality_at_cost": "at cost", 
 _WHOLE = ("apgr",)
 """Of these the table has room for the interval."""
 
-_MOST_NAME = 24
+_MOST_NAME = 20
+_MOST_LABEL = 34
+_MOST_BESIDE = 18
 _MOST_PROBLEMS = 5
 
 
@@ -41,7 +43,7 @@ def show_report(report: Report) -> None:
     ]
     if rest:
         console.print()
-        _show_rest(report, rest)
+        _show_rest(report, rest, money)
     _show_left_out(report)
 
 
@@ -53,8 +55,7 @@ def _show_across(report: Report, names: list[str], money: Money) -> None:
     table.add_column("", no_wrap=True)
     for name in names:
         unit = written_unit(next(report.select(name)).unit, money).removeprefix("US ")
-        head = unit if name == "cost_usd" else f"{_HEADS[name]}{', %' if unit == '%' else ''}"
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(unit if name == "cost_usd" else _HEADS[name], justify="right", no_wrap=True)
     for of in who:
         row = [escape(plain(of if len(of) <= _MOST_NAME else f"{of[: _MOST_NAME - 1]}…"))]
         for name in names:
@@ -65,21 +66,48 @@ def _show_across(report: Report, names: list[str], money: Money) -> None:
                 row.append(cell(figure, money) if name in _WHOLE else number(figure.value, figure.unit, money))
         table.add_row(*row)
     out().print(table)
-    if "quality_at_cost" in names:
-        out().print("at cost: its score at what the router's choices cost on average", style="dim")
+    unit = written_unit(report.suite["unit"], money)
+    notes = [f"score in {unit}" if "quality" in names else "", "at cost: score at what the router's choices cost"]
+    out().print("; ".join(note for note in notes[: 2 if "quality_at_cost" in names else 1] if note), style="dim")
 
 
-def _show_rest(report: Report, names: list[str]) -> None:
-    from tiergraph.evaluation.tables import text_rows
+def _show_rest(report: Report, names: list[str], money: Money) -> None:
+    """The router's other figures, each beside the best of its baselines, since there is no room for all."""
+    from tiergraph.evaluation.tables import interval, number, written_unit
 
-    head, *rows = text_rows(report, names)
-    table = new_table(*head)
-    for number, column in enumerate(table.columns):
+    table = new_table("figure", "router", "95 % interval", "n", "best baseline")
+    for place, column in enumerate(table.columns):
         column.no_wrap = True
-        column.justify = "left" if number == 0 else "right"
-    for row in rows:
-        table.add_row(*(escape(plain(cell)) for cell in row))
+        column.justify = "right" if 0 < place < 4 else "left"
+    for name in names:
+        figures = {each.of: each for each in report.select(name) if each.value is not None}
+        own = figures.get("router")
+        if own is None:
+            continue
+        unit = written_unit(own.unit, money)
+        best = _best(figures)
+        beside = "" if best is None else f"{number(best.value, best.unit, money)} {best.of}"
+        label = f"{name} ({unit})" if unit else name
+        table.add_row(
+            escape(plain(label if len(label) <= _MOST_LABEL else f"{label[: _MOST_LABEL - 1]}…")),
+            number(own.value, own.unit, money),
+            interval(own, money),
+            f"{own.n:,}",
+            escape(plain(beside if len(beside) <= _MOST_BESIDE else f"{beside[: _MOST_BESIDE - 1]}…")),
+        )
     out().print(table)
+
+
+def _best(figures: dict[str, Figure]) -> Figure | None:
+    """The best of what is neither the router nor the oracle, nor a difference; ``None`` where nothing is better."""
+    from tiergraph.evaluation.tables import is_difference
+
+    others = [each for of, each in figures.items() if of not in ("router", "oracle") and not is_difference(of)]
+    directed = [each for each in others if each.better is not None and each.value is not None]
+    if not directed:
+        return None
+    sign = 1 if directed[0].better == "higher" else -1
+    return max(directed, key=lambda each: sign * (each.value or 0.0))
 
 
 def _show_left_out(report: Report) -> None:

@@ -19,6 +19,9 @@ from tiergraph.evaluation.report import ROUTER
 NOBODY = "nobody"
 _MOST_POINTS = 101
 _WORST = 20
+_LABELS, _LABEL_LOSS = ("intent", "difficulty", "needs_retrieval", "tier"), 0.25
+"""A wrong label is no wrong answer: it stands behind what was answered wrongly and behind what policy missed."""
+
 _ENDS = ("human", "refused", "abstained", "unavailable", "error")
 
 
@@ -59,7 +62,7 @@ def _cost_quality(facts: Facts) -> CostQuality | None:
     top = facts.names[-1]
     share = f"share of requests to {top}" if len(facts.names) == 2 else "mean position on the ladder, 0 to 1"
     x_unit = "USD per request" if facts.priced else share
-    return CostQuality(x_unit=x_unit, y_unit=facts.unit, lines=lines, marks=marks)
+    return CostQuality(x_unit=x_unit, y_unit=facts.unit, n=len(at), lines=lines, marks=marks)
 
 
 def _mark(marks: list[Mark], name: str, x: Array, y: Array) -> None:
@@ -183,7 +186,8 @@ def _worst(facts: Facts) -> list[Miss]:
             continue
         wrong = sorted(name for name, right in right_of(case, seen).items() if not right)
         if wrong:
-            misses.append((1.0, seen.confidence or 0.0, i, f"wrong: {', '.join(wrong)}"))
+            loss = max(_LABEL_LOSS if name in _LABELS else 1.0 for name in wrong)
+            misses.append((loss, seen.confidence or 0.0, i, f"wrong: {', '.join(wrong)}"))
     misses.sort(key=lambda miss: (-miss[0], -miss[1], facts.cases[miss[2]].id))
     return [
         Miss(

@@ -24,10 +24,14 @@ class Mark(TypedDict):
 
 
 class CostQuality(TypedDict):
-    """Mean score over mean cost. ``x_unit`` is ``USD per request`` or ``share of requests to TIER``."""
+    """Mean score over mean cost. ``x_unit`` is ``USD per request`` or ``share of requests to TIER``.
+
+    ``n``: cases of which every tier's score and the router's is known.
+    """
 
     x_unit: str
     y_unit: str
+    n: int
     lines: list[Line]
     marks: list[Mark]
 

@@ -194,6 +194,8 @@ def measures_of(report: Report) -> tuple[Measure, ...]:
     scale, unit = float(report.suite.get("scale", 1.0)), str(report.suite.get("unit", ""))
     return (
         Measure("quality", unit, "higher", lambda row: None if row.quality is None else (row.quality * scale, 1.0)),
+        Measure("solved", "share", "higher", lambda row: None if row.solved is None else (row.solved, 1.0)),
+        Measure("wrong_answers", "share", "lower", lambda row: None if row.wrong is None else (row.wrong, 1.0)),
         Measure("cost_usd", "USD", "lower", lambda row: None if row.cost_usd is None else (row.cost_usd, 1.0)),
         Measure("cost_per_solved", "USD", "lower", _cost_per_solved),
         Measure("escalation_rate", "share", None, _escalated),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,7 @@ class Facts:
         scale: As of the suite.
         tiers: The ladder; T tiers.
         previous: A report of the same suite to compare with.
+        silent: Tier to the ids of cases to which it gave no answer, alone: an outcome of 0 that misleads nobody.
         seed: Of baselines that draw.
     """
 
@@ -41,6 +42,7 @@ class Facts:
     scale: float = 1.0
     unit: str = "share of cases"
     previous: Report | None = None
+    silent: Mapping[str, Collection[str]] = field(default_factory=dict)
     seed: int = 0
 
     def __len__(self) -> int:
@@ -108,6 +110,14 @@ class Facts:
     def cascade(self) -> bool:
         """Whether tiers were asked, and not only chosen."""
         return any(seen.hops for seen in self.observations)
+
+    @cached_property
+    def spoke(self) -> Array:
+        """Whether each tier, alone, gave an answer to each case, (n, T) of bool; it did where nothing is known."""
+        silent = [self.silent.get(name, ()) for name in self.names]
+        return np.array([[case.id not in ids for ids in silent] for case in self.cases], dtype=bool).reshape(
+            len(self), len(self.tiers)
+        )
 
     @cached_property
     def failed(self) -> Array:
@@ -181,9 +191,16 @@ class Facts:
 
 
 def facts_of(
-    suite: Suite, tiers: Sequence[Tier], observations: Sequence[Observation], previous: Report | None, seed: int
+    suite: Suite,
+    tiers: Sequence[Tier],
+    observations: Sequence[Observation],
+    previous: Report | None,
+    seed: int,
+    *,
+    silent: Mapping[str, Collection[str]] | None = None,
 ) -> Facts:
     """The facts of one evaluation; ``tiers`` that no case has an outcome for are left off where others have one."""
+    tiers = tiers or suite.tiers
     scored = {name for case in suite for name in case.outcomes}
     ladder = [tier for tier in tiers if tier.name in scored] if scored else list(tiers)
     return Facts(
@@ -193,6 +210,7 @@ def facts_of(
         scale=suite.scale,
         unit=suite.unit,
         previous=previous,
+        silent=silent or {},
         seed=seed,
     )
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tiergraph.evaluation.cases import Suite
+from tiergraph.evaluation.cases import Case, Suite
 from tiergraph.evaluation.charting import charts_of
-from tiergraph.evaluation.facts import Array, Facts, facts_of
-from tiergraph.evaluation.figures_answers import answer_figures, judge_baselines, judge_figures
+from tiergraph.evaluation.facts import Array, Facts
+from tiergraph.evaluation.figures_answers import SOLVED, answer_figures, judge_baselines, judge_figures
 from tiergraph.evaluation.figures_labels import (
     guess,
     label_figures,
@@ -71,23 +71,24 @@ _FEWER = 300
 
 def build_report(
     suite: Suite,
+    digest: str,
     subject: Subject,
-    observations: Sequence[Observation],
+    facts: Facts,
     *,
-    previous: Report | None = None,
     resamples: int,
-    seed: int,
     by: Sequence[str] | None = None,
     timing: Mapping[str, Any],
 ) -> Report:
-    """The report of one evaluation; arguments as of `evaluate`, one observation for each case."""
-    facts = facts_of(suite, subject.tiers or suite.tiers, observations, previous, seed)
+    """The report of one evaluation; arguments as of `evaluate`.
+
+    ``digest``: of the suite as it was given, before anything was found out about its cases.
+    """
     strata = strata_of(suite, by)
     return Report(
         suite={
             "name": suite.name,
             "title": suite.title,
-            "digest": suite.digest,
+            "digest": digest,
             "cases": len(suite),
             "scale": suite.scale,
             "unit": suite.unit,
@@ -99,13 +100,13 @@ def build_report(
         subject=subject.about(),
         manifest=new_manifest(
             subject=subject.about(),
-            data_digest=suite.digest,
-            options={"resamples": resamples, "seed": seed, "by": sorted(strata)},
+            data_digest=digest,
+            options={"resamples": resamples, "seed": facts.seed, "by": sorted(strata)},
         ),
-        figures=tuple(_figures(facts, subject, strata, resamples, seed)),
+        figures=tuple(_figures(facts, subject, strata, resamples)),
         charts=dict(charts_of(facts, strata)),
         problems=suite.problems,
-        timing={**timing, **_latencies(observations)},
+        timing={**timing, **_latencies(facts.observations)},
         rows=tuple(_rows(facts)),
     )
 
@@ -126,14 +127,12 @@ def strata_of(suite: Suite, by: Sequence[str] | None = None) -> dict[str, dict[s
     return found
 
 
-def _figures(
-    facts: Facts, subject: Subject, strata: Mapping[str, Mapping[str, Array]], resamples: int, seed: int
-) -> list[Figure]:
+def _figures(facts: Facts, subject: Subject, strata: Mapping[str, Mapping[str, Array]], resamples: int) -> list[Figure]:
     guesses = guess(facts)
     judged = any(seen.outcome == "judged" for seen in facts.observations)
     baselines = judge_baselines(facts) if judged else {}
     found: list[Figure] = []
-    for sheet in _sheets(facts, strata, resamples, seed):
+    for sheet in _sheets(facts, strata, resamples):
         if facts.failed.any():
             sheet.mean("failed", facts.failed[sheet.at].astype(float), at=sheet.at, unit="share", better="lower")
         if judged:
@@ -151,7 +150,8 @@ def _figures(
     return sorted(found, key=lambda each: (each.by is not None, each.of != ROUTER))
 
 
-def _sheets(facts: Facts, strata: Mapping[str, Mapping[str, Array]], resamples: int, seed: int) -> Iterator[Sheet]:
+def _sheets(facts: Facts, strata: Mapping[str, Mapping[str, Array]], resamples: int) -> Iterator[Sheet]:
+    seed = facts.seed
     yield Sheet(at=np.arange(len(facts)), groups=facts.groups, count=resamples, seed=seed)
     for by, values in strata.items():
         for value, at in values.items():
@@ -170,10 +170,19 @@ def _rows(facts: Facts) -> Iterator[Row]:
             outcomes=dict(case.outcomes),
             costs={name: float(cost) for name, cost in zip(facts.names, facts.usd[i], strict=True)},
             right=right_of(case, seen),
+            **_solved(case, seen),
             strata=dict(case.strata),
             group=case.group,
             text_length=len(case.question),
         )
+
+
+def _solved(case: Case, seen: Observation) -> dict[str, float]:
+    """Of a cascade: what its answer is worth, 0 where nobody answered, where that can be scored at all."""
+    if seen.outcome in ("route", "judged", "error") or not (case.expect.contains or case.outcomes):
+        return {}
+    quality = seen.quality or 0.0
+    return {"solved": quality, "wrong": float(seen.quality is not None and quality < SOLVED)}
 
 
 def _latencies(observations: Sequence[Observation]) -> dict[str, Any]:

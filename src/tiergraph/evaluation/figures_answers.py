@@ -14,7 +14,7 @@ from tiergraph.evaluation.intervals import difference_interval
 from tiergraph.evaluation.labelling import auc_interval
 from tiergraph.evaluation.observations import Hop
 from tiergraph.evaluation.report import ROUTER
-from tiergraph.evaluation.sheet import Sheet
+from tiergraph.evaluation.sheet import Better, Sheet
 
 SOLVED = 0.5
 """Score from which an answer counts as right where something is counted."""
@@ -44,7 +44,7 @@ def answer_figures(sheet: Sheet, facts: Facts) -> None:
         wrong = np.where(np.isnan(quality), 0.0, quality < SOLVED)
         sheet.mean("solved", solved[scorable], at=at[scorable], unit="share", better="higher")
         sheet.mean("wrong_answers", wrong[scorable].astype(float), at=at[scorable], unit="share", better="lower")
-        _without_cascade(sheet, facts, at[scorable], solved[scorable])
+        _without_cascade(sheet, facts, at[scorable], solved[scorable], wrong[scorable])
     if cost.any():
         sheet.mean("cost_usd", cost, at=at, unit="USD", better="lower")
         known = scorable & ((solved > 0) | (cost > 0))
@@ -56,25 +56,35 @@ def answer_figures(sheet: Sheet, facts: Facts) -> None:
     _mistakes(sheet, at, [facts.observations[i].hops for i in at])
 
 
-def _without_cascade(sheet: Sheet, facts: Facts, at: Array, solved: Array) -> None:
-    """What one asking without a judge would have solved: each tier alone, each baseline at the router's first mix."""
+def _without_cascade(sheet: Sheet, facts: Facts, at: Array, solved: Array, wrong: Array) -> None:
+    """What one asking without a judge would have solved: each tier alone, each baseline at the router's first mix.
+
+    Cases of which not every tier's answer is known are those that policy decides, whoever routes: they count as they
+    came out.
+    """
     known = facts.complete[at]
-    at, solved = at[known], solved[known]
-    if not len(at):
+    some = at[known]
+    if not len(some):
         return
-    quality = facts.quality[at]
-    takes = {f"always {name}": np.full(len(at), rung) for rung, name in enumerate(facts.names)}
-    takes |= {name: _at_mix(score[at], _first_mix(facts, at)) for name, score in facts.baselines.items()}
-    takes["best single tier"] = np.full(len(at), int(np.argmax(quality.mean(axis=0))))
+    quality = facts.quality[some]
+    takes = {f"always {name}": np.full(len(some), rung) for rung, name in enumerate(facts.names)}
+    takes |= {name: _at_mix(score[some], _first_mix(facts, some)) for name, score in facts.baselines.items()}
+    takes["best single tier"] = np.full(len(some), int(np.argmax(quality.mean(axis=0))))
     takes["oracle"] = quality.argmax(axis=1)
     for of, rungs in takes.items():
-        reached = quality[np.arange(len(at)), rungs]
+        reached, misled = solved.copy(), wrong.astype(float)
+        reached[known] = quality[np.arange(len(some)), rungs]
+        misled[known] = (reached[known] < SOLVED) & facts.spoke[some, rungs]
         sheet.mean("solved", reached, at=at, of=of, unit="share", better="higher")
-        wrong = (reached < SOLVED).astype(float)
         if of != "oracle":
-            sheet.mean("wrong_answers", wrong, at=at, of=of, unit="share", better="lower")
-            gap = difference_interval(solved, reached, sheet.groups_of(at), weights=sheet.weights(at))
-            sheet.add("solved", gap, of=f"{ROUTER} - {of}", unit="share", better="higher")
+            sheet.mean("wrong_answers", misled, at=at, of=of, unit="share", better="lower")
+            pairs: tuple[tuple[str, Array, Array, Better], ...] = (
+                ("solved", solved, reached, "higher"),
+                ("wrong_answers", wrong.astype(float), misled, "lower"),
+            )
+            for name, own, other, better in pairs:
+                gap = difference_interval(own, other, sheet.groups_of(at), weights=sheet.weights(at))
+                sheet.add(name, gap, of=f"{ROUTER} - {of}", unit="share", better=better)
 
 
 def _first_mix(facts: Facts, at: Array) -> Array:

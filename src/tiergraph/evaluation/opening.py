@@ -6,7 +6,8 @@ import queue
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiergraph.errors import InputError
 from tiergraph.evaluation.cases import Case, Suite, digest_of
@@ -33,6 +34,17 @@ DEFAULT_THRESHOLD = 0.65
 """Score from which a judge's verdict passes, where nothing else is said: as of `CascadeConfig`."""
 
 
+class Opened(NamedTuple):
+    """A subject that is ready to be asked.
+
+    ``suite``: with what had to be found out for it. ``silent``: as of `Tried`.
+    """
+
+    subject: Subject
+    suite: Suite
+    silent: Mapping[str, frozenset[str]] = MappingProxyType({})
+
+
 @contextmanager
 def opened(
     subject: Any,
@@ -43,8 +55,8 @@ def opened(
     cache: str | PathLike[str] | None,
     digest: str | None,
     **options: Any,
-) -> Iterator[tuple[Subject, Suite]]:
-    """The subject, ready to be asked, and the suite with what had to be found out for it. Arguments as of `evaluate`.
+) -> Iterator[Opened]:
+    """The subject, ready to be asked. Arguments as of `evaluate`.
 
     What was built for it is closed at the end.
 
@@ -65,19 +77,19 @@ def opened(
     if cascade:
         raise InputError("cascade=True goes with a configuration. Fix: pass the RouterConfig.", code="bad_option")
     if subject is None:
-        yield RecordsSubject(suite.cases, **options), suite
+        yield Opened(RecordsSubject(suite.cases, **options), suite)
     elif isinstance(subject, Decider):
         _none_left(options, "decider")
-        yield DeciderSubject(subject), suite
+        yield Opened(DeciderSubject(subject), suite)
     elif hasattr(subject, "stream") and hasattr(subject, "invoke"):
-        yield GraphSubject(subject, digest=digest, **options), suite
+        yield Opened(GraphSubject(subject, digest=digest, **options), suite)
     elif isinstance(subject, Judge):
         threshold = options.pop("threshold", DEFAULT_THRESHOLD)
         _none_left(options, "judge")
-        yield JudgeSubject(subject, threshold=threshold), suite
+        yield Opened(JudgeSubject(subject, threshold=threshold), suite)
     elif callable(subject):
         _none_left(options, "function")
-        yield FunctionSubject(subject, suite.tiers, digest=digest), suite
+        yield Opened(FunctionSubject(subject, suite.tiers, digest=digest), suite)
     else:
         raise InputError(
             f"A {type(subject).__name__} cannot be evaluated. Fix: pass a RouterConfig, a Decider, a graph of "
@@ -92,10 +104,10 @@ def _none_left(options: Mapping[str, Any], kind: str) -> None:
 
 
 @contextmanager
-def _decider(config: RouterConfig, suite: Suite, options: Mapping[str, Any]) -> Iterator[tuple[Subject, Suite]]:
+def _decider(config: RouterConfig, suite: Suite, options: Mapping[str, Any]) -> Iterator[Opened]:
     _none_left(options, "configuration without cascade=True")
     with _built(suite.config(config), recorded=bool(suite.tiers)) as decider:
-        yield DeciderSubject(decider), suite
+        yield Opened(DeciderSubject(decider), suite)
 
 
 @contextmanager
@@ -111,7 +123,7 @@ def _cascade(
     judge: Judge | None = None,
     scorer: Scorer | None = None,
     allow_paid: bool = False,
-) -> Iterator[tuple[Subject, Suite]]:
+) -> Iterator[Opened]:
     """The whole graph, one for each worker, around one decider."""
     from tiergraph.graph import create_tier_router
 
@@ -138,9 +150,10 @@ def _cascade(
                     lay_in=_laying(chats.values()),
                 )
             )
-        if not replayed and not given and judge is None:
-            suite = tried(suite, waiting, retriever=retriever, scorer=scorer, cache=cache, workers=workers)
-        yield _Pool(ready), suite
+        silent: Mapping[str, frozenset[str]] = {}
+        if not replayed and not given:
+            suite, silent = tried(suite, waiting, retriever=retriever, scorer=scorer, cache=cache, workers=workers)
+        yield Opened(_Pool(ready), suite, silent)
 
 
 def _named(

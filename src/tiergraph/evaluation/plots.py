@@ -146,7 +146,8 @@ def _groups(report: Report, names: Sequence[str] | None) -> list[tuple[str, list
 
 
 def _note(report: Report, name: str) -> str:
-    n = report.suite.get("cases", len(report.rows))
+    n = (report.charts.get(name) or {}).get("n") if name == "cost_quality" else None
+    n = n or report.suite.get("cases", len(report.rows))
     subject = report.subject.get("name") or ROUTER
     intervals = {"figures": "; bars and bands are 95 % intervals", "reliability": "; bars are 95 % intervals"}
     return f"n = {n:,} cases; {subject}{intervals.get(name, '')}"

@@ -69,6 +69,8 @@ class Row:
         outcomes, costs: Tier name to score and to USD, where they are known.
         right: What was asked of the case (``intent``, ``pii``, ``tier``, ``outcome``, ``grounded``, ...) to whether the
             observation has it right; what is not known of the case is absent.
+        solved: Of a cascade: score of its answer, 0 where nobody answered; ``None`` where it cannot be scored.
+        wrong: Of a cascade: 1 where a wrong answer was given, else 0; ``None`` as above.
         strata, group: As of the case.
         text_length: Characters of the question.
     """
@@ -79,6 +81,8 @@ class Row:
     outcomes: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     right: Mapping[str, bool] = field(default_factory=dict)
+    solved: float | None = None
+    wrong: float | None = None
     strata: Mapping[str, str] = field(default_factory=dict)
     group: str | None = None
     text_length: int = 0

@@ -64,6 +64,7 @@ def evaluate(
         InputError: The suite does not fit the subject; names the fix.
         MissingExtraError: The extra ``eval`` is not installed.
     """
+    from tiergraph.evaluation.facts import facts_of
     from tiergraph.evaluation.figures import build_report
     from tiergraph.evaluation.opening import opened
 
@@ -73,21 +74,17 @@ def evaluate(
         raise InputError(f"workers: {workers!r}. Fix: at least 1.", code="bad_option")
     workers = workers or min(cores(), _MOST_WORKERS)
     began = time.perf_counter()
-    with opened(subject, suite, cascade=cascade, workers=workers, cache=cache, digest=digest, **options) as (
-        ready,
-        own,
-    ):
-        fitting = _fitting(own, ready)
-        observations, reused = observe(fitting, ready, cache=cache, workers=workers, progress=progress)
+    with opened(subject, suite, cascade=cascade, workers=workers, cache=cache, digest=digest, **options) as ready:
+        fitting = _fitting(ready.suite, ready.subject)
+        observations, reused = observe(fitting, ready.subject, cache=cache, workers=workers, progress=progress)
         timing = {
             "seconds": round(time.perf_counter() - began, 3),
             "observed": len(observations) - reused,
             "from_cache": reused,
             "workers": workers,
         }
-        return build_report(
-            fitting, ready, observations, previous=previous, resamples=resamples, seed=seed, by=by, timing=timing
-        )
+        facts = facts_of(fitting, ready.subject.tiers, observations, previous, seed, silent=ready.silent)
+        return build_report(fitting, suite.digest, ready.subject, facts, resamples=resamples, by=by, timing=timing)
 
 
 def _fitting(suite: Suite, subject: Subject) -> Suite:

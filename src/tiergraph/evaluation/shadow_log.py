@@ -326,6 +326,8 @@ def _estimate(
     if line.target == NOBODY:
         return 0.0, "measured"
     asked = [hop for hop in line.live["hops"] or () if hop["input_tokens"]]
+    if first is not None and line.target == line.source and all(hop["tier"] != line.source for hop in asked):
+        return first, "same tier"  # the live side never came to it either: both are that tier's mean
     if asked and ladder is not None and line.target in ladder:
         return ladder[line.target].price.cost(asked[0]["input_tokens"], asked[0]["output_tokens"]), "tokens"
     if first is not None and line.target == line.source:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiergraph.evaluation.cases import Suite, digest_of
 from tiergraph.evaluation.observing import observe
@@ -12,6 +13,13 @@ from tiergraph.evaluation.subjects import GraphSubject, Scorer
 
 if TYPE_CHECKING:
     from tiergraph.decider import Decider
+
+
+class Tried(NamedTuple):
+    """A suite with what each tier's answer was worth; ``silent``: tier to the cases to which it gave no answer."""
+
+    suite: Suite
+    silent: Mapping[str, frozenset[str]]
 
 
 def tried(
@@ -22,7 +30,7 @@ def tried(
     scorer: Scorer | None = None,
     cache: str | PathLike[str] | None = None,
     workers: int = 1,
-) -> Suite:
+) -> Tried:
     """The suite with the score of each free tier's answer as the case's outcomes, where it can be scored.
 
     Each tier answers alone: no judge, no escalation, the same documents, and the same policy. A tier that gives no
@@ -38,18 +46,21 @@ def tried(
     tiers = [tier for tier in decider.config.tiers if tier.name not in decider.unreachable]
     free = [tier.name for tier in tiers if not (tier.price.input or tier.price.output)]
     if not asked or len(free) < 2:
-        return suite
+        return Tried(suite, {})
+    silent: dict[str, frozenset[str]] = {}
     found: dict[str, dict[str, float]] = {case.id: {} for case in asked}
     for tier in free:
         alone = _alone(decider, tier, retriever, scorer)
         kept = cache if alone.digest is not None else None
-        for seen in observe(replace(suite, cases=tuple(asked)), alone, cache=kept, workers=workers)[0]:
-            if seen.hops and seen.hops[-1].tier == tier:
-                found[seen.case][tier] = seen.hops[-1].quality or 0.0
+        observed, _ = observe(replace(suite, cases=tuple(asked)), alone, cache=kept, workers=workers)
+        answered = [seen for seen in observed if seen.hops and seen.hops[-1].tier == tier]
+        for seen in answered:
+            found[seen.case][tier] = seen.hops[-1].quality or 0.0
+        silent[tier] = frozenset(seen.case for seen in answered if seen.hops[-1].quality is None)
     cases = (
         replace(case, outcomes=found[case.id]) if len(found.get(case.id, ())) == len(free) else case for case in suite
     )
-    return replace(suite, cases=tuple(cases))
+    return Tried(replace(suite, cases=tuple(cases)), silent)
 
 
 def _alone(decider: Decider, tier: str, retriever: Any, scorer: Scorer | None) -> GraphSubject:
@@ -74,5 +85,7 @@ def _alone(decider: Decider, tier: str, retriever: Any, scorer: Scorer | None) -
     graph = create_tier_router(config, decider=Own(config, chain, unreachable=decider.unreachable), retriever=retriever)
     documents = None if retriever is None else getattr(retriever, "digest", None)
     nameless = retriever is not None and documents is None
-    digest = None if nameless else digest_of(config.digest, decider.chain.digest, tier, documents)
+    # Whatever decides what one tier answers; neither the judge's threshold nor the profile is in it.
+    parts = [each.model_dump(mode="json") for each in (*config.tiers, config.policy, config.budgets, config.retrieval)]
+    digest = None if nameless else digest_of(parts, decider.chain.digest, tier, documents, sorted(decider.unreachable))
     return GraphSubject(graph, config=config, digest=digest, name=tier, scorer=scorer)

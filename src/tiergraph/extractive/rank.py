@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,10 @@ class Ranked:
 
 def bm25(rows: Sequence[Sequence[str]]) -> Any:
     """A BM25 index over rows of stems. An empty row matches nothing."""
-    import bm25s  # type: ignore[import-untyped]
+    with warnings.catch_warnings():
+        # Of its progress bars, which want widgets and are never shown.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import bm25s  # type: ignore[import-untyped]
 
     index = bm25s.BM25(k1=1.2, b=0.6)
     index.index([list(row) or [""] for row in rows], show_progress=False)
