@@ -68,8 +68,8 @@ class Passing(ScriptedJudge):
 
 
 def test_a_cascade_over_recorded_drafts_counts_its_mistakes() -> None:
-    from tiergraph.evaluation.opening import opened
     from tiergraph.evaluation.observing import observe
+    from tiergraph.evaluation.opening import opened
 
     suite = replayed()
     # `map` sends everything to the lowest tier first
@@ -203,10 +203,11 @@ def test_policy_that_does_not_hold_is_a_violation() -> None:
     cases = (
         Case(id="a", text="Hello there", expect=Expect(findings={"pii": True})),
         Case(id="b", text="My mail is ann@example.org", expect=Expect(findings={"pii": True})),
+        Case(id="c", text="My mail is bob@example.org", expect=Expect(findings={"pii": True})),
     )
-    report = evaluate(graph, Suite(name="two", cases=cases), config=settings)
+    report = evaluate(graph, Suite(name="three", cases=cases), config=settings)
     violations = report.figure("violations:pii_outside")
-    assert (violations.value, violations.n, violations.better) == (0.5, 2, "lower")
+    assert (violations.value, violations.n, violations.better) == (pytest.approx(1 / 3), 3, "lower")
 
 
 def test_a_judge_is_measured_on_drafts_of_which_the_truth_is_known() -> None:

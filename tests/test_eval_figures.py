@@ -63,6 +63,10 @@ def test_a_ladder_of_three_is_scored_at_what_it_costs() -> None:
     assert report.figure("quality", "always mid").value == pytest.approx(2 / 3)
     assert report.figure("cost_per_solved", "always low").value == pytest.approx(3.0)
     assert report.figure("quality", "best single tier").value == 1.0
+    assert report.figure("quality_kept").value == 1.0
+    assert report.figure("cost_kept").value == pytest.approx(7 / 12)
+    assert report.figure("quality", "router - always mid").value == pytest.approx(1 / 3)
+    assert report.figure("cost_usd", "router - always top").value == pytest.approx(7 / 3 - 4)
     marks = {mark["name"]: (mark["x"], mark["y"]) for mark in report.charts["cost_quality"]["marks"]}
     assert marks["mid"] == pytest.approx((2.0, 2 / 3))
     assert marks["router"] == pytest.approx((7 / 3, 1.0))

@@ -24,7 +24,8 @@ class Mark(TypedDict):
 
 
 class CostQuality(TypedDict):
-    """Mean score over mean cost. ``x_unit`` is ``USD per request`` or ``share of requests to TIER``.
+    """Mean score over mean cost. ``x_unit`` is ``USD per request``, ``share of requests to TIER`` or, for more
+    than two tiers without prices, ``mean position on the ladder, 0 to 1``.
 
     ``n``: cases of which every tier's score and the router's is known.
     """
@@ -77,8 +78,8 @@ class Link(TypedDict):
     """Cases that went from one place to the next.
 
     ``source``: ``start`` or a tier; ``target``: a tier, ``accepted``, ``human``, ``refused``, ``abstained``,
-    ``unavailable``. ``right`` of ``scored`` ended well, where that is known: for a link to ``accepted`` the accepted
-    drafts, for a link to a higher tier the drafts that were left behind.
+    ``unavailable``, ``error``. ``right`` of ``scored`` ended well, where that is known: for a link to ``accepted`` the
+    accepted drafts, for a link to a higher tier the drafts that were left behind.
     """
 
     source: str
@@ -98,8 +99,8 @@ class Flow(TypedDict):
 class Miss(TypedDict):
     """A case that went worse than it could have.
 
-    ``loss``: score that a better choice would have had more, in [0, 1]. ``why`` is a line. ``observation`` is what
-    happened, as JSON; it holds no text.
+    ``loss``: score that a better choice would have had more, in [0, 1]; of a wrong label or finding, how much it
+    weighs. ``why`` is a line. ``observation`` is what happened, as JSON; it holds no text.
     """
 
     case: str

@@ -509,5 +509,3 @@ def _is_corner(cost: Floats, quality: Floats, a: int, b: int, c: int, scale: flo
     run, beyond = (cost[b] - cost[a]) / scale, (cost[c] - cost[a]) / scale
     above: bool = (quality[b] - quality[a]) * beyond - (quality[c] - quality[a]) * run > _SMALL
     return above
-
-

@@ -32,6 +32,8 @@ NAMES: Mapping[str, str] = {
     "quality": "Mean score of what was chosen",
     "cost_usd": "Mean cost of a request, every hop of a cascade paid",
     "cost_per_solved": "Cost of all requests over their summed scores",
+    "quality_kept": "Score of what was chosen over that of always the top tier",
+    "cost_kept": "Cost of what was chosen over that of always the top tier",
     "quality_at_cost": "Mean score at the mean cost that the router had",
     "share": "Share of requests that ended there",
     "apgr": "Share of the gap between the cheapest and the top tier that the score recovers, averaged over all shares; "

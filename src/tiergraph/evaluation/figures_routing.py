@@ -9,7 +9,7 @@ import numpy as np
 from tiergraph.evaluation import curves
 from tiergraph.evaluation.calibration import brier, brier_skill, expected_calibration_error
 from tiergraph.evaluation.facts import Array, Facts, scattered
-from tiergraph.evaluation.intervals import percentiles
+from tiergraph.evaluation.intervals import difference_interval, percentiles
 from tiergraph.evaluation.report import ROUTER
 from tiergraph.evaluation.sheet import Better, Sheet
 
@@ -88,12 +88,33 @@ def _single_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
             sheet.ratio("cost_per_solved", usd, quality, at=at, of=of, unit="USD", better="lower")
     values = facts.quality[at, best] * facts.scale
     sheet.mean("quality", values, at=at, of="best single tier", unit=facts.unit, better="higher")
+    if sheet.by is None:
+        _against_tiers(sheet, facts, at)
     oracle = facts.quality[at].max(axis=1)
     cheapest = (facts.quality[at] >= oracle[:, None]).argmax(axis=1)
     sheet.mean("quality", oracle * facts.scale, at=at, of="oracle", unit=facts.unit, better="higher")
     if facts.priced:
         usd = facts.usd[at, cheapest]
         sheet.mean("cost_usd", usd, at=at, of="oracle", unit="USD", better="lower")
+
+
+def _against_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
+    """The router's choices beside always the same tier, over the cases that it gave to one."""
+    at = at[facts.chosen[at] >= 0]
+    if not len(at):
+        return
+    chosen, usd = router_quality(facts)[at], router_usd(facts)[at]
+    groups, weights = sheet.groups_of(at), sheet.weights(at)
+    for rung, name in enumerate(facts.names):
+        of = f"{ROUTER} - always {name}"
+        gap = difference_interval(chosen * facts.scale, facts.quality[at, rung] * facts.scale, groups, weights=weights)
+        sheet.add("quality", gap, of=of, unit=facts.unit, better="higher")
+        if facts.priced:
+            saved = difference_interval(usd, facts.usd[at, rung], groups, weights=weights)
+            sheet.add("cost_usd", saved, of=of, unit="USD", better="lower")
+    sheet.ratio("quality_kept", chosen, facts.quality[at, -1], at=at, unit="share", better="higher")
+    if facts.priced:
+        sheet.ratio("cost_kept", usd, facts.usd[at, -1], at=at, unit="share", better="lower")
 
 
 def _scores(facts: Facts) -> Iterator[tuple[str, Array]]:

@@ -197,9 +197,7 @@ def mean_interval(
     raw = np.asarray(values)
     column = as_column(raw, "values")
     ones = np.ones(len(column))
-    return ratio_interval(
-        column, ones, groups, weights=weights, share=_is_share(share, raw), count=count, seed=seed
-    )
+    return ratio_interval(column, ones, groups, weights=weights, share=_is_share(share, raw), count=count, seed=seed)
 
 
 def difference_interval(

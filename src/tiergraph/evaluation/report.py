@@ -159,7 +159,7 @@ class Report:
         return reading_table(self, by=by)
 
     def plot(self, name: str, **options: Any) -> Picture:
-        """One plot: ``cost_quality``, ``reliability``, ``mix`` or ``flow``.
+        """One plot: ``cost_quality``, ``reliability``, ``mix``, ``flow``, ``worst`` or ``figures``.
 
         Raises:
             InputError: These cases cannot give that plot; names those that they can.

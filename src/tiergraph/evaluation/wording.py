@@ -99,10 +99,11 @@ def _kept(report: Report) -> Iterator[str]:
     ends = _ends(same[0], money) if same else ""
     percent = " %" if is_share(unit) else f" {unit}".rstrip()
     cost = "of the cost" if "USD" in str(chart.get("x_unit")) else "of the calls"
+    kept = _figure(report, "quality_kept") if who == ROUTER else None
+    share = f"{_percent(at['y'] / dearest['y'])}{_ends(kept, money) if kept else ''}"
     yield (
         f"At {_percent(at['x'] / dearest['x'])} {cost} of always using {dearest['name']} the {who} keeps "
-        f"{_percent(at['y'] / dearest['y'])} of its score: {number(at['y'], unit)}{percent}{ends} against "
-        f"{number(dearest['y'], unit)}{percent}."
+        f"{share} of its score: {number(at['y'], unit)}{percent}{ends} against {number(dearest['y'], unit)}{percent}."
     )
     best = max(tiers, key=lambda mark: mark["y"])
     if best["y"] >= at["y"] and best["x"] <= at["x"]:
