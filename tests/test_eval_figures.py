@@ -200,3 +200,17 @@ def test_one_case_and_equal_tiers_give_what_can_be_had() -> None:
     flat = evaluate(knows, level)
     assert "apgr" not in {each.name for each in flat.figures}
     assert flat.figure("quality").value == 1.0
+
+
+def test_what_each_tier_scores_does_not_depend_on_what_the_router_did() -> None:
+    """A third of the cases gives an error: the tiers' own scores still stand over all."""
+
+    def fails(text: str) -> str:
+        if text.startswith("level 2"):
+            raise ValueError("no")
+        return "low"
+
+    report = evaluate(fails, graded())
+    assert (report.figure("quality").value, report.figure("quality").n) == (0.5, 40)
+    assert (report.figure("quality", "always top").value, report.figure("quality", "always top").n) == (1.0, 60)
+    assert report.figure("quality", "router - always top").n == 40

@@ -31,10 +31,14 @@ def routing_figures(sheet: Sheet, facts: Facts) -> None:
     if np.isnan(facts.quality).all() or not len(facts.tiers):
         return
     _choices(sheet, facts)
+    scored = sheet.at[~np.isnan(facts.quality[sheet.at]).any(axis=1)]
+    if len(scored):
+        _single_tiers(sheet, facts, scored)  # whatever the router did with them
     at = sheet.at[facts.complete[sheet.at]]
     if len(at) < LEAST:
         return
-    _single_tiers(sheet, facts, at)
+    if sheet.by is None:
+        _against_tiers(sheet, facts, at)
     _ranking(sheet, facts, at)
     if sheet.by is None:
         _curves(sheet, facts, at)
@@ -88,8 +92,6 @@ def _single_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
             sheet.ratio("cost_per_solved", usd, quality, at=at, of=of, unit="USD", better="lower")
     values = facts.quality[at, best] * facts.scale
     sheet.mean("quality", values, at=at, of="best single tier", unit=facts.unit, better="higher")
-    if sheet.by is None:
-        _against_tiers(sheet, facts, at)
     oracle = facts.quality[at].max(axis=1)
     cheapest = (facts.quality[at] >= oracle[:, None]).argmax(axis=1)
     sheet.mean("quality", oracle * facts.scale, at=at, of="oracle", unit=facts.unit, better="higher")
