@@ -123,11 +123,11 @@ def test_cases_of_one_group_are_drawn_together() -> None:
 
 
 def test_a_stratum_of_few_cases_is_left_out() -> None:
-    found = strata_of(graded())
+    found = strata_of(graded().cases)
     assert set(found) == {"source"}
     assert {value: len(at) for value, at in found["source"].items()} == {"a": 40, "b": 20}
     assert min(len(at) for at in found["source"].values()) >= LEAST_IN_STRATUM
-    assert strata_of(graded(), by=["rare"]) == {}
+    assert strata_of(graded().cases, by=["rare"]) == {}
 
 
 def test_a_stratum_gives_what_its_cases_give_alone() -> None:

@@ -32,7 +32,7 @@ def charts_of(facts: Facts, strata: dict[str, dict[str, Array]]) -> Charts:
         found["cost_quality"] = cost_quality
     if curves_ := _reliability(facts):
         found["reliability"] = curves_
-    if facts.names and any(each.outcome != "judged" for each in facts.observations):
+    if facts.ladder and any(each.outcome != "judged" for each in facts.observations):
         found["mix"] = _mix(facts, strata)
     if any(each.hops for each in facts.observations):
         found["flow"] = _flow(facts)
@@ -108,10 +108,10 @@ def _reliability(facts: Facts) -> list[Reliability]:
         )
     for name in ("intent", "difficulty", "needs_retrieval"):
         pairs = [
-            (seen.probabilities[name], float(right_of(case, seen)[name]))
+            (seen.probabilities[name], float(right_of(case, seen, screened=facts.screened)[name]))
             for case, seen in zip(facts.cases, facts.observations, strict=True)
             if name in seen.probabilities
-            and name in right_of(case, seen)
+            and name in right_of(case, seen, screened=facts.screened)
             and not isinstance(seen.proposal.get(name), bool)
         ]
         if len(pairs) >= LEAST:
@@ -140,13 +140,13 @@ def _mix(facts: Facts, strata: dict[str, dict[str, Array]]) -> Mix:
     rows = [_shares(facts, np.arange(len(facts)), None, None)]
     for by, values in strata.items():
         rows += [_shares(facts, at, by, value) for value, at in values.items()]
-    return Mix(tiers=list(facts.names), strata=rows)
+    return Mix(tiers=list(facts.ladder), strata=rows)
 
 
 def _shares(facts: Facts, at: Array, by: str | None, value: str | None) -> Stratum:
-    counts = Counter(int(rung) for rung in facts.chosen[at])
-    shares = {name: counts[rung] / len(at) for rung, name in enumerate(facts.names)}
-    return Stratum(by=by, value=value, n=len(at), shares={**shares, NOBODY: counts[-1] / len(at)})
+    counts = Counter(facts.took[i] or NOBODY for i in at)
+    shares = {name: counts[name] / len(at) for name in facts.ladder}
+    return Stratum(by=by, value=value, n=len(at), shares={**shares, NOBODY: counts[NOBODY] / len(at)})
 
 
 def _flow(facts: Facts) -> Flow:
@@ -160,7 +160,7 @@ def _flow(facts: Facts) -> Flow:
             seen.setdefault((place, "accepted"), []).append(each.quality)
         elif each.outcome in _ENDS:
             seen.setdefault((place, each.outcome), []).append(left)
-    tiers = list(dict.fromkeys([*facts.names, *(hop.tier for each in facts.observations for hop in each.hops)]))
+    tiers = list(dict.fromkeys([*facts.ladder, *(hop.tier for each in facts.observations for hop in each.hops)]))
     return Flow(tiers=tiers, links=[_link(ends, qualities) for ends, qualities in sorted(seen.items())])
 
 
@@ -184,7 +184,7 @@ def _worst(facts: Facts) -> list[Miss]:
         if seen.quality is not None and seen.quality < SOLVED and seen.outcome == "answered":
             misses.append((1.0 - seen.quality, seen.confidence or 0.0, i, f"accepted a wrong answer of {seen.tier}"))
             continue
-        wrong = sorted(name for name, right in right_of(case, seen).items() if not right)
+        wrong = sorted(name for name, right in right_of(case, seen, screened=facts.screened).items() if not right)
         if wrong:
             loss = max(_LABEL_LOSS if name in _LABELS else 1.0 for name in wrong)
             misses.append((loss, seen.confidence or 0.0, i, f"wrong: {', '.join(wrong)}"))

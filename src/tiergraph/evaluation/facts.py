@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,11 +27,14 @@ LEAST_TO_LEARN = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """One suite with one observation for each case, in its order.
+    """One suite with one observation for each case.
 
     Attributes:
+        screened: Whether the subject looks for findings at all; a function of the question does not.
         scale: As of the suite.
-        tiers: The ladder; T tiers.
+        places: Where each case stood in the suite, (n,).
+        ladder: Names of all tiers, cheapest first.
+        tiers: Of these, those with recorded outcomes, or all where no case has any; T tiers.
         previous: A report of the same suite to compare with.
         silent: Tier to the ids of cases to which it gave no answer, alone: an outcome of 0 that misleads nobody.
         seed: Of baselines that draw.
@@ -38,7 +42,10 @@ class Facts:
 
     cases: Sequence[Case]
     observations: Sequence[Observation]
+    ladder: Sequence[str]
     tiers: Sequence[Tier]
+    places: Array
+    screened: bool = True
     scale: float = 1.0
     unit: str = "share of cases"
     previous: Report | None = None
@@ -76,34 +83,43 @@ class Facts:
 
     @cached_property
     def score(self) -> Array:
-        """The subject's score: how likely the cheapest tier is not enough, (n,); NaN where it gave none."""
+        """How likely the cheapest of the tiers is not enough, as the subject says, (n,); NaN where it says nothing."""
+        if self.names and self.ladder and self.names[0] != self.ladder[0]:  # its own score is about a cheaper tier
+            return 1.0 - self.sufficiency[:, 0]
         return _floats(each.score for each in self.observations)
 
     @cached_property
     def sufficiency(self) -> Array:
         """How likely each tier suffices, (n, T): not falling, the last column 1; NaN where nothing was said."""
+        scored = [self.ladder.index(name) for name in self.names]
         rows = []
         for each in self.observations:
             given = each.tier_probabilities
             if given:
-                rows.append(np.minimum(np.cumsum([given.get(name, 0.0) for name in self.names]), 1.0))
+                summed = np.minimum(np.cumsum([given.get(name, 0.0) for name in self.ladder]), 1.0)
             elif each.score is not None and self.tiers:
-                rows.append(_from_score(each.score, len(self.tiers)))
+                summed = _from_score(each.score, len(self.ladder))
             else:
-                rows.append(np.full(len(self.tiers), np.nan))
+                summed = np.full(len(self.ladder), np.nan)
+            rows.append(summed[scored])
         found = np.array(rows, dtype=float).reshape(len(self), len(self.tiers))
         if len(self.tiers):
             found[~np.isnan(found[:, -1]), -1] = 1.0
         return found
 
     @cached_property
+    def took(self) -> list[str | None]:
+        """The tier that was chosen or, in a cascade, that answered; ``None`` where none was."""
+        return [seen.tier for seen in self.observations]
+
+    @cached_property
     def chosen(self) -> Array:
-        """Rung of the tier that was chosen or, in a cascade, that answered, (n,); -1 where none was."""
+        """Index into ``tiers`` of the tier that took each case, (n,); -1 where none of them did."""
         return self._rungs(lambda seen: seen.tier)
 
     @cached_property
     def decided(self) -> Array:
-        """Rung of the tier that the decision named, before any escalation, (n,); -1 where none was."""
+        """Index into ``tiers`` of the tier that the decision named, before any escalation, (n,); -1 where none."""
         return self._rungs(lambda seen: seen.decided)
 
     @cached_property
@@ -126,10 +142,14 @@ class Facts:
 
     @cached_property
     def complete(self) -> Array:
-        """Cases on which every tier was scored and the subject gave a score, (n,) of bool."""
+        """Cases on which every tier was scored, and which the subject gave a score and a tier, (n,) of bool.
+
+        What is compared is compared over these: a case that went to a person says nothing of any ranking.
+        """
         if len(self.tiers) < 2:
             return np.zeros(len(self), dtype=bool)
-        return ~np.isnan(self.quality).any(axis=1) & ~np.isnan(self.score)
+        routed = (self.decided if self.cascade else self.chosen) >= 0
+        return ~np.isnan(self.quality).any(axis=1) & ~np.isnan(self.score) & routed
 
     @cached_property
     def lengths(self) -> Array:
@@ -137,11 +157,22 @@ class Facts:
 
     @cached_property
     def groups(self) -> Array | None:
-        """Group of each case as a number; ``None`` where each is its own."""
-        if all(case.group is None for case in self.cases):
+        """Group of each case as a number; ``None`` where each is its own.
+
+        Variants belong to the case that they were made from, and equal texts to each other.
+        """
+        texts = {case.id: f"text:{case.question}" for case in self.cases}
+        keys = [case.group or texts.get(case.variant_of or case.id, texts[case.id]) for case in self.cases]
+        if len(set(keys)) == len(keys):
             return None
         seen: dict[str, int] = {}
-        return np.array([seen.setdefault(case.group or f"case:{case.id}", len(seen)) for case in self.cases])
+        return np.array([seen.setdefault(key, len(seen)) for key in keys])
+
+    @cached_property
+    def dice(self) -> Array:
+        """A number for each case that its place does not change, (n,): what breaks ties."""
+        digests = (hashlib.sha256(f"{self.seed}:{case.id}".encode()).digest() for case in self.cases)
+        return np.array([int.from_bytes(each[:6]) for each in digests], dtype=float)
 
     @cached_property
     def categories(self) -> list[str] | None:
@@ -198,15 +229,20 @@ def facts_of(
     seed: int,
     *,
     silent: Mapping[str, Collection[str]] | None = None,
+    screened: bool = True,
 ) -> Facts:
-    """The facts of one evaluation; ``tiers`` that no case has an outcome for are left off where others have one."""
+    """The facts of one evaluation, its cases in the order of their ids: how they were given changes no figure."""
     tiers = tiers or suite.tiers
+    order = sorted(range(len(suite)), key=lambda number: suite.cases[number].id)
     scored = {name for case in suite for name in case.outcomes}
     ladder = [tier for tier in tiers if tier.name in scored] if scored else list(tiers)
     return Facts(
-        cases=suite.cases,
-        observations=observations,
+        cases=[suite.cases[number] for number in order],
+        observations=[observations[number] for number in order],
+        places=np.array(order, dtype=int),
+        ladder=[tier.name for tier in tiers],
         tiers=ladder,
+        screened=screened,
         scale=suite.scale,
         unit=suite.unit,
         previous=previous,

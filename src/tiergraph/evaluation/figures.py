@@ -85,7 +85,7 @@ def build_report(
 
     ``digest``: of the suite as it was given, before anything was found out about its cases.
     """
-    strata = strata_of(suite, by)
+    strata = strata_of(facts.cases, by)
     return Report(
         suite={
             "name": suite.name,
@@ -95,7 +95,8 @@ def build_report(
             "scale": suite.scale,
             "unit": suite.unit,
             "tiers": [
-                {"name": tier.name, "location": tier.location, "price": tier.price.model_dump()} for tier in facts.tiers
+                {"name": tier.name, "location": tier.location, "price": tier.price.model_dump()}
+                for tier in subject.tiers or suite.tiers
             ],
             "sources": list(suite.sources),
         },
@@ -109,17 +110,17 @@ def build_report(
         charts=dict(charts_of(facts, strata)),
         problems=suite.problems,
         timing={**timing, **_latencies(facts.observations)},
-        rows=tuple(_rows(facts)),
+        rows=_rows(facts),
     )
 
 
-def strata_of(suite: Suite, by: Sequence[str] | None = None) -> dict[str, dict[str, Array]]:
+def strata_of(cases: Sequence[Case], by: Sequence[str] | None = None) -> dict[str, dict[str, Array]]:
     """Name of each breakdown to (value to the indices of its cases); values of very few cases, and the rarest, go."""
-    names = list(by) if by is not None else sorted({name for case in suite for name in case.strata})
+    names = list(by) if by is not None else sorted({name for case in cases for name in case.strata})
     found: dict[str, dict[str, Array]] = {}
     for name in names:
         values: dict[str, list[int]] = {}
-        for number, case in enumerate(suite):
+        for number, case in enumerate(cases):
             if name in case.strata:
                 values.setdefault(case.strata[name], []).append(number)
         kept = {value: np.array(at) for value, at in values.items() if len(at) >= LEAST_IN_STRATUM}
@@ -160,7 +161,13 @@ def _sheets(facts: Facts, strata: Mapping[str, Mapping[str, Array]], resamples: 
             yield Sheet(at=at, groups=facts.groups, count=min(resamples, _FEWER), seed=seed, by=by, stratum=value)
 
 
-def _rows(facts: Facts) -> Iterator[Row]:
+def _rows(facts: Facts) -> tuple[Row, ...]:
+    """One row for each case, in the suite's order."""
+    rows = dict(zip(facts.places.tolist(), _each_row(facts), strict=True))
+    return tuple(rows[place] for place in sorted(rows))
+
+
+def _each_row(facts: Facts) -> Iterator[Row]:
     chosen, usd = router_quality(facts), router_usd(facts)
     for i, (case, seen) in enumerate(zip(facts.cases, facts.observations, strict=True)):
         recorded = None if np.isnan(chosen[i]) else float(chosen[i])
@@ -171,7 +178,7 @@ def _rows(facts: Facts) -> Iterator[Row]:
             cost_usd=seen.cost_usd if seen.cost_usd is not None else estimated,
             outcomes=dict(case.outcomes),
             costs={name: float(cost) for name, cost in zip(facts.names, facts.usd[i], strict=True)},
-            right=right_of(case, seen),
+            right=right_of(case, seen, screened=facts.screened),
             **_solved(case, seen),
             strata=dict(case.strata),
             group=case.group,

@@ -49,7 +49,7 @@ def answer_figures(sheet: Sheet, facts: Facts) -> None:
         sheet.mean("cost_usd", cost, at=at, unit="USD", better="lower")
         known = scorable & ((solved > 0) | (cost > 0))
         if known.any():
-            sheet.ratio("cost_per_solved", cost[known], solved[known], at=at[known], unit="USD", better="lower")
+            sheet.of_sums("cost_per_solved", cost[known], solved[known], at=at[known], unit="USD", better="lower")
     asked = np.array([bool(each.hops) for each in seen])
     escalated = np.array([len(each.hops) > 1 for each in seen], dtype=float)
     sheet.mean("escalation_rate", escalated[asked], at=at[asked], unit="share")
@@ -59,16 +59,20 @@ def answer_figures(sheet: Sheet, facts: Facts) -> None:
 def _without_cascade(sheet: Sheet, facts: Facts, at: Array, solved: Array, wrong: Array) -> None:
     """What one asking without a judge would have solved: each tier alone, each baseline at the router's first mix.
 
-    Cases of which not every tier's answer is known are those that policy decides, whoever routes: they count as they
-    came out.
+    Cases to which policy lets no tier answer count as they came out, whoever routes. Cases of which only some tiers'
+    answers are known are left out.
     """
-    known = facts.complete[at]
+    nobody = np.isnan(facts.quality[at]).all(axis=1)  # no tier may answer them
+    kept = facts.complete[at] | nobody
+    at, solved, wrong, known = at[kept], solved[kept], wrong[kept], ~nobody[kept]
     some = at[known]
     if not len(some):
         return
     quality = facts.quality[some]
     takes = {f"always {name}": np.full(len(some), rung) for rung, name in enumerate(facts.names)}
-    takes |= {name: _at_mix(score[some], _first_mix(facts, some)) for name, score in facts.baselines.items()}
+    takes |= {
+        name: _at_mix(score[some], facts.dice[some], _first_mix(facts, some)) for name, score in facts.baselines.items()
+    }
     takes["best single tier"] = np.full(len(some), int(np.argmax(quality.mean(axis=0))))
     takes["oracle"] = quality.argmax(axis=1)
     for of, rungs in takes.items():
@@ -88,16 +92,14 @@ def _without_cascade(sheet: Sheet, facts: Facts, at: Array, solved: Array, wrong
 
 
 def _first_mix(facts: Facts, at: Array) -> Array:
-    """How many of the cases the router decided for each tier; those that it decided for none go to the lowest."""
-    rungs = {name: rung for rung, name in enumerate(facts.names)}
-    first = [min(rungs.get(facts.observations[i].decided or "", 0), len(rungs) - 1) for i in at]
-    return np.bincount(first, minlength=len(rungs))
+    """How many of the cases the router decided for each tier."""
+    return np.bincount(facts.decided[at], minlength=len(facts.names))
 
 
-def _at_mix(score: Array, counts: Array) -> Array:
-    """Rungs by rising score, as many of each as there are to give."""
+def _at_mix(score: Array, dice: Array, counts: Array) -> Array:
+    """Rungs by rising score, as many of each as there are to give; dice decide between equal scores."""
     rungs = np.empty(len(score), dtype=int)
-    rungs[np.argsort(score, kind="stable")] = np.repeat(np.arange(len(counts)), counts)
+    rungs[np.lexsort((dice, score))] = np.repeat(np.arange(len(counts)), counts)
     return rungs
 
 

@@ -34,7 +34,9 @@ class _Label:
 LABELS = (
     _Label("tier", lambda case: case.expect.tier, lambda seen: seen.decided),
     _Label(
-        "outcome", lambda case: case.expect.outcome, lambda seen: {"route": "answered"}.get(seen.outcome, seen.outcome)
+        "outcome",
+        lambda case: case.expect.outcome,
+        lambda seen: {"route": "answered", "refuse": "refused"}.get(seen.outcome, seen.outcome),
     ),
     _Label("intent", lambda case: case.expect.intent, lambda seen: seen.proposal.get("intent")),
     _Label("difficulty", lambda case: case.expect.difficulty, lambda seen: seen.proposal.get("difficulty")),
@@ -44,7 +46,7 @@ LABELS = (
 )
 
 
-def right_of(case: Case, seen: Observation) -> dict[str, bool]:
+def right_of(case: Case, seen: Observation, *, screened: bool = True) -> dict[str, bool]:
     """What is asked of a case to whether the observation has it right. What cannot be known of it is absent."""
     if seen.outcome == "error":
         return {}
@@ -53,7 +55,7 @@ def right_of(case: Case, seen: Observation) -> dict[str, bool]:
         wanted, got = label.expected(case), label.observed(seen)
         if wanted is not None and got is not None:
             found[label.name] = wanted == got
-    if seen.outcome != "judged":
+    if seen.outcome != "judged" and screened:
         found |= {kind: (kind in seen.findings) == there for kind, there in case.expect.findings.items()}
     if case.expect.grounded is not None and seen.passed is not None:
         found["grounded"] = seen.passed == case.expect.grounded
@@ -109,10 +111,9 @@ def _guessed(facts: Facts, truth: Sequence[Any]) -> dict[str, Sequence[Any]]:
 def label_figures(sheet: Sheet, facts: Facts, guesses: Guesses) -> None:
     """Accuracy of labels, precision and recall of findings."""
     for label in LABELS:
-        truth = [label.expected(facts.cases[i]) for i in sheet.at]
-        at = np.array(
-            [i for i, wanted in zip(sheet.at, truth, strict=True) if wanted is not None and not facts.failed[i]]
-        )
+        pairs = [(label.expected(facts.cases[i]), label.observed(facts.observations[i])) for i in sheet.at]
+        asked = [wanted is not None and got is not None for wanted, got in pairs]
+        at = sheet.at[np.array(asked, dtype=bool) & ~facts.failed[sheet.at]]
         if not len(at):
             continue
         wanted = [label.expected(facts.cases[i]) for i in at]
@@ -121,8 +122,9 @@ def label_figures(sheet: Sheet, facts: Facts, guesses: Guesses) -> None:
         for name, values in said.items():
             right = np.array([a == b for a, b in zip(wanted, values, strict=True)], dtype=float)
             sheet.mean(f"accuracy:{label.name}", right, at=at, of=name, unit="share", better="higher")
-    for kind in FINDING_KINDS:
-        _findings(sheet, facts, guesses, kind)
+    if facts.screened:
+        for kind in FINDING_KINDS:
+            _findings(sheet, facts, guesses, kind)
 
 
 def _findings(sheet: Sheet, facts: Facts, guesses: Guesses, kind: str) -> None:
@@ -197,7 +199,7 @@ def _below_top(case: Case, seen: Observation, config: Any) -> bool:
 
 def variant_figures(sheet: Sheet, facts: Facts) -> None:
     """What a changed text changes: each variant beside the case that it was made from."""
-    rungs = {name: rung for rung, name in enumerate(facts.names)}
+    rungs = {name: rung for rung, name in enumerate(facts.ladder)}
     place = {case.id: number for number, case in enumerate(facts.cases)}
     pairs = [
         (i, place[facts.cases[i].variant_of or ""])
@@ -219,5 +221,5 @@ def variant_figures(sheet: Sheet, facts: Facts) -> None:
 
 
 def _rung(seen: Observation, rungs: Mapping[str, int]) -> int:
-    """A person or a refusal stands above every tier."""
+    """Place on the whole ladder. A person or a refusal stands above every tier."""
     return rungs.get(seen.tier or "", len(rungs))

@@ -75,9 +75,14 @@ def _choices(sheet: Sheet, facts: Facts) -> None:
     if facts.priced:
         sheet.mean("cost_usd", usd, at=at, unit="USD", better="lower")
         both = ~np.isnan(quality) & ~np.isnan(usd)
-        sheet.ratio("cost_per_solved", usd[both], quality[both], at=at[both], unit="USD", better="lower")
-    for rung, name in enumerate(facts.names):
-        sheet.mean(f"share:{name}", (facts.chosen[at] == rung).astype(float), at=at, unit="share")
+        sheet.of_sums("cost_per_solved", usd[both], quality[both], at=at[both], unit="USD", better="lower")
+    took = [facts.took[i] for i in at]
+    for name in facts.ladder:
+        sheet.mean(f"share:{name}", np.array([each == name for each in took], dtype=float), at=at, unit="share")
+    nobody = np.array([facts.took[i] is None and not facts.failed[i] and bool(facts.cases[i].outcomes) for i in at])
+    if nobody.any():  # what went to a person is not solved by the ladder
+        solved = np.where(nobody, 0.0, quality)
+        sheet.mean("solved", solved * facts.scale, at=at, unit=facts.unit, better="higher")
 
 
 def _single_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
@@ -89,7 +94,7 @@ def _single_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
         sheet.mean("quality", quality * facts.scale, at=at, of=of, unit=facts.unit, better="higher")
         if facts.priced:
             sheet.mean("cost_usd", usd, at=at, of=of, unit="USD", better="lower")
-            sheet.ratio("cost_per_solved", usd, quality, at=at, of=of, unit="USD", better="lower")
+            sheet.of_sums("cost_per_solved", usd, quality, at=at, of=of, unit="USD", better="lower")
     values = facts.quality[at, best] * facts.scale
     sheet.mean("quality", values, at=at, of="best single tier", unit=facts.unit, better="higher")
     oracle = facts.quality[at].max(axis=1)
@@ -102,9 +107,6 @@ def _single_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
 
 def _against_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
     """The router's choices beside always the same tier, over the cases that it gave to one."""
-    at = at[facts.chosen[at] >= 0]
-    if not len(at):
-        return
     chosen, usd = router_quality(facts)[at], router_usd(facts)[at]
     groups, weights = sheet.groups_of(at), sheet.weights(at)
     for rung, name in enumerate(facts.names):
@@ -114,9 +116,9 @@ def _against_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:
         if facts.priced:
             saved = difference_interval(usd, facts.usd[at, rung], groups, weights=weights)
             sheet.add("cost_usd", saved, of=of, unit="USD", better="lower")
-    sheet.ratio("quality_kept", chosen, facts.quality[at, -1], at=at, unit="share", better="higher")
+    sheet.of_sums("quality_kept", chosen, facts.quality[at, -1], at=at, unit="share", better="higher")
     if facts.priced:
-        sheet.ratio("cost_kept", usd, facts.usd[at, -1], at=at, unit="share", better="lower")
+        sheet.of_sums("cost_kept", usd, facts.usd[at, -1], at=at, unit="share", better="lower")
 
 
 def _scores(facts: Facts) -> Iterator[tuple[str, Array]]:
@@ -127,34 +129,39 @@ def _scores(facts: Facts) -> Iterator[tuple[str, Array]]:
 def _ranking(sheet: Sheet, facts: Facts, at: Array) -> None:
     """How well each score ranks the cases between the two ends of the ladder."""
     weak, strong = facts.quality[at, 0], facts.quality[at, -1]
-    if weak.mean() == strong.mean():
-        return
     n, weights = len(at), sheet.weights(at)
+    gap = difference_interval(strong, weak, sheet.groups_of(at), weights=weights)
+    if gap is None or gap.value <= 0:  # a share of a gap that is not there says nothing
+        return
+    # Where the top tier is not surely better, neither is who finds the cases for it.
+    better: Better = "higher" if gap.low is not None and gap.low > 0 else None
+    fewer: Better = "lower" if better else None
+    there = weights @ (strong - weak) > 0
     drawn: dict[str, Array] = {}
     values: dict[str, float] = {}
     for name, score in (*_scores(facts), ("oracle", scattered(strong - weak, at, len(facts)))):
         given = score[at]
         values[name] = curves.apgr(given, weak, strong)
-        drawn[name] = curves.apgr_resampled(given, weak, strong, weights)
-        sheet.add("apgr", percentiles(values[name], drawn[name], n), of=name, better="higher")
+        drawn[name] = np.where(there, curves.apgr_resampled(given, weak, strong, weights), np.nan)
+        sheet.add("apgr", percentiles(values[name], drawn[name], n), of=name, better=better)
         if sheet.by is not None:
             continue
-        routellm = curves.routellm_apgr(_untied(given), weak, strong)
+        routellm = curves.routellm_apgr(_untied(given, facts.places[at]), weak, strong)
         sheet.add("apgr_routellm", percentiles(routellm, [], n), of=name)
         for share in (50, 80):
             found = curves.cpt(given, weak, strong, share / 100)
             more = curves.cpt_resampled(given, weak, strong, weights[:_FEW], share / 100)
-            sheet.add(f"cpt{share}", percentiles(found, more, n), of=name, unit="share", better="lower")
+            sheet.add(f"cpt{share}", percentiles(found, more, n), of=name, unit="share", better=fewer)
     for name in values:
         if name not in (ROUTER, "oracle"):
-            gap = percentiles(values[ROUTER] - values[name], drawn[ROUTER] - drawn[name], n)
-            sheet.add("apgr", gap, of=f"{ROUTER} - {name}", better="higher")
+            difference = percentiles(values[ROUTER] - values[name], drawn[ROUTER] - drawn[name], n)
+            sheet.add("apgr", difference, of=f"{ROUTER} - {name}", better=better)
 
 
-def _untied(score: Array) -> Array:
-    """Ranks, ties broken in the order of the cases: RouteLLM's deciles want a score without ties."""
+def _untied(score: Array, places: Array) -> Array:
+    """Ranks, ties broken by the place in the suite: RouteLLM's deciles want a score without ties."""
     ranks = np.empty(len(score))
-    ranks[np.argsort(score, kind="stable")] = np.arange(len(score))
+    ranks[np.lexsort((places, score))] = np.arange(len(score))
     return ranks
 
 
@@ -180,14 +187,17 @@ def _curves(sheet: Sheet, facts: Facts, at: Array) -> None:
             curves.oracle_area_resampled(quality, cost, weights),
         ),
     }
-    areas = {name: curves.area(curve, ends[0], ends[-1]) for name, (curve, _) in found.items()}
-    for name, (_, drawn) in found.items():
-        sheet.add("area", percentiles(areas[name], drawn, n), of=name, better="higher")
-    gap = percentiles(areas["oracle"] - areas[ROUTER], found["oracle"][1] - found[ROUTER][1], n)
-    sheet.add("gap_to_oracle", gap, better="lower")
-    routed = facts.chosen[at] >= 0
-    if routed.any():
-        spent, reached = router_cost(facts)[at][routed].mean(), router_quality(facts)[at][routed].mean()
+    gain = quality[:, -1] - quality[:, 0]
+    if gain.mean() > 0 and ends[-1].cost > ends[0].cost:
+        there = weights @ gain > 0
+        areas = {name: curves.area(curve, ends[0], ends[-1]) for name, (curve, _) in found.items()}
+        spread = {name: np.where(there, drawn, np.nan) for name, (_, drawn) in found.items()}
+        for name, drawn in spread.items():
+            sheet.add("area", percentiles(areas[name], drawn, n), of=name)
+        gap = percentiles(areas["oracle"] - areas[ROUTER], spread["oracle"] - spread[ROUTER], n)
+        sheet.add("gap_to_oracle", gap, better="lower")
+    if not facts.cascade:
+        spent, reached = router_cost(facts)[at].mean(), router_quality(facts)[at].mean()
         for name, (curve, _) in found.items():
             value = float(reached) if name == ROUTER else curves.quality_at(curve, float(spent))
             interval = percentiles(value * facts.scale, [], n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from types import NoneType
 from typing import Any
 
 
@@ -13,6 +14,7 @@ class Hop:
 
     Attributes:
         tier: Its name.
+        code: Why it gave no answer; ``None`` where it did.
         passed: Whether the judge passed its draft; ``None`` where there was no draft or no verdict.
         score: The judge's, in [0, 1].
         quality: Score of the draft itself in [0, 1], where it is known; ``None`` is unscored.
@@ -21,6 +23,7 @@ class Hop:
     """
 
     tier: str
+    code: str | None = None
     passed: bool | None = None
     score: float | None = None
     quality: float | None = None
@@ -86,6 +89,9 @@ class Observation:
         """The inverse of `as_json`; keys that are not known are passed over."""
         known = {name.name for name in fields(cls)}
         parts = {key: part for key, part in value.items() if key in known}
+        for name in ("score", "confidence", "quality", "cost_usd", "latency_ms"):
+            if not isinstance(parts.get(name), (int, float, NoneType)):
+                raise TypeError(f"{name} is no number")
         parts["hops"] = tuple(Hop(**hop) for hop in parts.get("hops", ()))
         for name in ("allowed", "findings"):
             parts[name] = tuple(parts.get(name, ()))

@@ -83,7 +83,15 @@ def evaluate(
             "from_cache": reused,
             "workers": workers,
         }
-        facts = facts_of(fitting, ready.subject.tiers, observations, previous, seed, silent=ready.silent)
+        facts = facts_of(
+            fitting,
+            ready.subject.tiers,
+            observations,
+            previous,
+            seed,
+            silent=ready.silent,
+            screened=ready.subject.kind != "function",
+        )
         return build_report(fitting, suite.digest, ready.subject, facts, resamples=resamples, by=by, timing=timing)
 
 

@@ -78,6 +78,11 @@ class Sheet:
         found = ratio_interval(numerator, denominator, self.groups_of(at), weights=weights, share=share)
         self.add(name, found, **more)
 
+    def of_sums(self, name: str, numerator: Array, denominator: Array, *, at: Array, **more: Any) -> None:
+        """The sum of one over the sum of the other, which is no share of cases: every case counts into its n."""
+        found = ratio_interval(numerator, denominator, self.groups_of(at), weights=self.weights(at), share=False)
+        self.add(name, None if found is None else found._replace(n=len(at)), **more)
+
     def each(self, statistic: Callable[[Array], float], at: Array, most: int) -> Array:
         """The statistic in ``most`` resamples at most; for those that cannot be had for all of them at once."""
         return np.array([statistic(weights) for weights in self.weights(at)[:most]])

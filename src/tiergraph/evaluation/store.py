@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str], digest: str, key: Callable[[Case], str]) -> None:
         self.path = Path(folder) / f"{digest[:40]}.v{FORMAT}.jsonl"
-        self._lock, self._key = threading.Lock(), key
+        self._lock, self._key, self._full = threading.Lock(), key, False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             torn = self.path.exists() and _torn(self.path)
@@ -56,7 +57,7 @@ class Store:
                 try:
                     row = json.loads(line)
                     kept[row["case"]] = Observation.from_json(row["observation"])
-                except (ValueError, KeyError, TypeError):
+                except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
                     continue
         keys = ((case.id, self._key(case)) for case in cases)
         return {id: replace(kept[key], case=id) for id, key in keys if key in kept}
@@ -66,8 +67,14 @@ class Store:
         row = {"case": self._key(case), "observation": observation.as_json()}
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
         with self._lock:
-            self._file.write(line)
-            self._file.flush()
+            if self._full:
+                return
+            try:
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:  # what is observed counts all the same
+                self._full = True
+                warnings.warn(f"{self.path}: the cache cannot be written: {error.strerror}.", stacklevel=2)
 
     def close(self) -> None:
         self._file.close()

@@ -96,6 +96,7 @@ class GraphSubject:
         digest: Of all that decides what it answers; needed for a cache.
         scorer: Scores answers; by default what the case knows (`known_score`).
         lay_in: Told the case before it is run; for recorded drafts.
+        about: What is known of it beforehand; else its first record tells.
     """
 
     kind = "graph"
@@ -109,6 +110,7 @@ class GraphSubject:
         name: str = "graph",
         scorer: Scorer | None = None,
         lay_in: Callable[[Case | None], None] = lambda case: None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         if getattr(graph, "checkpointer", None) is not None:
             raise InputError(
@@ -118,18 +120,19 @@ class GraphSubject:
         self._graph, self.config, self._digest, self._name = graph, config, digest, name
         self._scorer, self._lay_in = scorer, lay_in
         self.tiers: tuple[Tier, ...] = config.tiers if config else ()
-        self._about: dict[str, Any] = {}
+        self._about: dict[str, Any] = dict(about or {})
 
     @property
     def digest(self) -> str | None:
-        scored = getattr(self._scorer, "__qualname__", "known")
-        return None if self._digest is None else digest_of("graph", _package(), self._digest, scored)
+        return None if self._digest is None else digest_of("graph", _package(), self._digest)
 
     def about(self) -> dict[str, Any]:
         own = {"config_digest": self.config.digest} if self.config else {}
         return {"name": self._name, "kind": self.kind, **self._about, **own}
 
     def key(self, case: Case) -> str:
+        if self._scorer is not None:  # which may read anything of it
+            return case.digest
         return digest_of(case.request_digest, case.expect.contains, case.outcomes, case.costs)
 
     def observe(self, case: Case) -> Observation:
@@ -209,6 +212,8 @@ class JudgeSubject:
             threshold=self._threshold,
             deadline=time.monotonic() + PATIENCE_S,
         )
+        if not isinstance(verdict.score, (int, float)) or not 0 <= verdict.score <= 1:
+            raise InputError("The judge gave a score outside [0, 1].", code="bad_verdict")
         return Observation(
             case=case.id,
             outcome="judged",
@@ -235,7 +240,8 @@ class FunctionSubject:
 
     @property
     def digest(self) -> str | None:
-        return None if self._digest is None else digest_of("function", self._digest)
+        names = [tier.name for tier in self.tiers]
+        return None if self._digest is None else digest_of("function", _package(), self._digest, names)
 
     def about(self) -> dict[str, Any]:
         return {"name": self._name, "kind": self.kind}
@@ -263,6 +269,8 @@ class FunctionSubject:
             return self._observed(case, answer, rank)
         if isinstance(answer, Mapping):
             given = {name: float(answer.get(name, 0.0)) for name in names}
+            if not all(0 <= probability <= 1 for probability in given.values()):
+                raise InputError("The router gave a probability outside [0, 1].", code="bad_score")
             best = max(given, key=lambda name: given[name])
             return self._observed(case, best, 1.0 - given[names[0]], given)
         score = float(answer)
@@ -352,6 +360,7 @@ def observed_record(case: Case, record: Mapping[str, Any], qualities: Sequence[f
     hops = tuple(
         Hop(
             tier=hop["tier"],
+            code=hop.get("code"),
             passed=None if hop["outcome"] == "failed" or not hop.get("verdict") else bool(hop["verdict"]["passed"]),
             score=(hop.get("verdict") or {}).get("score"),
             quality=quality,
