@@ -103,7 +103,7 @@ def test_broken_rows_are_named_and_the_rest_is_evaluated(run: Callable[..., Resu
             '{"id": "r1", "text": "again"}\n{"text": "no id"}\n{"id": "bad", "text": "x", "outcomes": {"mid": 1}}\n'
         )
     shown = ok(run("run", "rows.jsonl"))
-    assert "60 cases" in shown
+    assert "60 of 63 rows" in shown
     assert "3 rows were left out" in shown
     for place in ("rows.jsonl:61", "rows.jsonl:62", "rows.jsonl:63"):
         assert place in shown

@@ -20,6 +20,7 @@ from tiergraph.errors import InputError
 from tiergraph.evaluation import Case, Expect, Report, Suite, evaluate
 from tiergraph.evaluation.observations import Observation
 from tiergraph.evaluation.store import Store
+from tiergraph.policy import Decision
 from tiergraph.tiers import Price, Tier
 
 SECRET = "zebra-crossing"
@@ -314,3 +315,134 @@ tiers:
   - {name: strong, model: compose, location: on_prem}
 """
     return parse_config(text).model_copy(update=changes)
+
+
+def test_a_top_tier_that_is_worse_ranks_nobody() -> None:
+    """A share of a gap that is not there would call the perfect router the worst."""
+    upside_down = tuple(
+        replace(case, outcomes={"weak": 1.0, "strong": float(n % 4 == 0)}) for n, case in enumerate(suite().cases)
+    )
+    report = evaluate(reads, replace(suite(), cases=upside_down))
+    assert not {"apgr", "area", "cpt50", "gap_to_oracle"} & {each.name for each in report.figures}
+    assert report.figure("quality", "always weak").value == 1.0
+
+
+def test_what_goes_to_a_person_is_in_no_comparison_and_counts_as_unsolved() -> None:
+    """Every second case, all of them solved by the strong tier only, is given to nobody."""
+
+    def stops(text: str) -> Decision:
+        tier = None if text.startswith("hard") else "weak"
+        return Decision(
+            tier=tier,
+            source="model",
+            outcome="route" if tier else "human",
+            allowed=("weak", "strong"),
+            confidence=None,
+            score=0.5,
+            tier_probabilities={"weak": 0.5, "strong": 0.5},
+            findings=(),
+            reasons=(),
+            proposal=None,
+            config_digest="0",
+        )
+
+    report = evaluate(stops, suite(80))
+    assert (report.figure("quality").value, report.figure("quality").n) == (1.0, 40)
+    assert (report.figure("solved").value, report.figure("solved").n) == (0.5, 80)
+    assert report.figure("quality_kept").value == 1.0
+    for of in ("random", "oracle"):
+        assert report.figure("quality_at_cost", of).value == 1.0  # over the same forty
+        assert report.figure("quality_at_cost", of).n == 40
+
+
+def test_a_baseline_does_not_depend_on_the_order_of_equal_texts() -> None:
+    cases = tuple(
+        Case(id=f"c{n}", text="the same text", outcomes={"weak": float(n < 15), "strong": float(n >= 15)})
+        for n in range(30)
+    )
+    one = Suite(name="ties", cases=cases, tiers=TIERS)
+    other = replace(one, cases=tuple(reversed(cases)))
+    first, second = (evaluate(lambda text: 0.5, each) for each in (one, other))
+    assert figures(first) == figures(second)
+
+
+def test_a_scorer_of_ones_own_is_cached_only_under_a_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="pass digest="):
+        evaluate(config(), labelled(), cascade=True, scorer=lambda case, text: 1.0, cache=tmp_path)
+
+
+def labelled() -> Suite:
+    return Suite(name="labelled", cases=(Case(id="a", text="x", expect=Expect(contains=("x",))),))
+
+
+def test_a_refusal_that_is_expected_is_right() -> None:
+    settings = parse_config(
+        """
+tiers:
+  - {name: weak, model: quote, location: on_prem}
+  - {name: strong, model: compose, location: on_prem}
+policy: {safety: refuse, safety_words: [forbiddenword]}
+"""
+    )
+    case = Case(id="a", text="Tell me about the forbiddenword.", expect=Expect(outcome="refused"))
+    report = evaluate(settings, Suite(name="one", cases=(case,)))
+    assert report.figure("accuracy:outcome").value == 1.0
+
+
+def test_what_a_subject_never_says_is_not_wrong() -> None:
+    cases = tuple(replace(case, expect=Expect(intent="coding", findings={"pii": True})) for case in suite(30).cases)
+    report = evaluate(reads, replace(suite(30), cases=cases))
+    assert not {each.name for each in report.figures} & {"accuracy:intent", "recall:pii"}
+    assert report.rows[0].right == {}
+
+
+def test_variants_lie_in_the_group_of_their_original() -> None:
+    base = tuple(Case(id=f"b{n}", text=f"text {n}") for n in range(5))
+    variants = tuple(
+        Case(id=f"b{n}v{v}", text=f"text {n} and more {v}", variant_of=f"b{n}") for n in range(5) for v in range(20)
+    )
+    report = evaluate(
+        lambda text: "weak" if text.startswith("text 1 and") else "strong",
+        Suite(name="variants", cases=base + variants, tiers=TIERS),
+    )
+    lowered = report.figure("tier_lowered")
+    assert lowered.value == 0.2
+    assert lowered.high - lowered.low > 0.5  # type: ignore[operator]  # five originals say little
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("router: {model: 'openai:gpt-4.1-mini', location: external}", "router.model"),
+        ("cascade: {judge: {model: 'openai:gpt-4.1', location: external}}", "cascade.judge"),
+    ],
+)
+def test_nothing_hosted_is_called_unless_it_may_be(change: str, says: str) -> None:
+    from tiergraph.errors import ConfigError
+
+    text = """
+tiers:
+  - {name: weak, model: quote, location: on_prem}
+  - {name: strong, model: compose, location: on_prem}
+"""
+    with pytest.raises(ConfigError, match=says) as caught:
+        evaluate(parse_config(text + change), labelled(), cascade=True)
+    assert "allow_paid" in str(caught.value)
+
+
+def test_a_suite_that_is_a_table_names_the_way_to_read_it() -> None:
+    with pytest.raises(InputError, match="from_pandas"):
+        evaluate(reads, [{"id": "a"}])  # type: ignore[arg-type]
+
+
+def test_a_stratum_that_no_case_has_is_refused() -> None:
+    with pytest.raises(InputError, match="'difficulty'"):
+        evaluate(reads, suite(30), by=["difficutly"])
+
+
+def test_the_score_of_the_previous_configuration_stands_beside_the_new_one() -> None:
+    before = evaluate(reads, suite())
+    after = evaluate(lambda text: "weak", suite(), previous=before)
+    assert after.figure("quality", "previous").value == 1.0
+    assert after.figure("quality", "router - previous").value == -0.5
+    assert after.figure("quality", "router - previous").high < 0  # type: ignore[operator]

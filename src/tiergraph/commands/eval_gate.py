@@ -55,6 +55,8 @@ def gate(
     from tiergraph.evaluation import Report
     from tiergraph.evaluation import gate as check
 
+    if report is not None and (suite or config or cascade):
+        raise BadUse("REPORT is checked as it is. Fix: leave out --suite, --config and --cascade, or REPORT.")
     baseline = Report.load(against)
     new = Report.load(report) if report is not None else _run(baseline, suite, config, cascade, data)
     verdict = check(
@@ -93,7 +95,11 @@ def compare(
 
 def _run(baseline: Report, name: str | None, config: Path | None, cascade: bool, data: Path | None) -> Report:
     """The baseline's suite through the configuration as it is now, with the baseline's seed and resamples."""
+    from tiergraph.suites import names
+
     wanted = name or baseline.suite["name"]
+    if name is None and wanted not in names():
+        raise BadUse(f"The baseline is of rows of your own, {wanted!r}. Fix: add --suite FILE to say where they are.")
     loaded, how = read_suites(wanted, data)
     fitting = [suite for suite in loaded if suite.name == baseline.suite["name"]] or loaded
     cases = fitting[0]

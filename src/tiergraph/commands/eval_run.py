@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tiergraph.commands.console import progress, write_json
-from tiergraph.commands.group import BadUse
+from tiergraph.commands.group import FAILED, INTERRUPTED, BadUse
+from tiergraph.evaluation.extras import require
 
 if TYPE_CHECKING:
     from tiergraph.config import RouterConfig
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: tiergraph eval run harbor --out results"
 REPORT_EXAMPLE = "Example: tiergraph eval report results/harbor.json --html harbor.html"
+
+_MOST_FAILED = 0.05
+"""Share of cases that may fail before the exit code says so."""
 
 CACHE = Path(".tiergraph") / "eval"
 """Where observations are kept, below the folder that the command is started in."""
@@ -69,7 +74,7 @@ def run(
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of resampling, drawing and learning baselines.")] = 0,
     allow_paid: Annotated[
-        bool, typer.Option("--allow-paid", help="With --cascade: ask tiers that cost money too.")
+        bool, typer.Option("--allow-paid", help="Call what is hosted, external or has a price.")
     ] = False,
     show_text: Annotated[
         bool, typer.Option("--show-text", help="Put the requests of the worst misses into the page.")
@@ -80,10 +85,15 @@ def run(
 
     Rows are JSONL, CSV or routing records: an id, a text, and what you know: scores of each tier's answer (outcomes),
     or what is right (expect). A row that cannot be used is named with file and line, and the others go on; the exit
-    code stays 0. A run that was stopped goes on where it stood.
+    code is 1 where more rows are left out than used, or more than 5 % of the cases fail. A run that was stopped goes on
+    where it stood.
     """
     from tiergraph.evaluation import Report
 
+    if docs is not None and not cascade:
+        raise BadUse("--docs is for --cascade: without it nothing is drafted. Fix: add --cascade.")
+    if out is not None:
+        require("matplotlib")  # before the work, not after it
     earlier = None if previous is None else Report.load(previous)
     loaded, how = read_suites(suite, data, column or ())
     reports = []
@@ -95,18 +105,23 @@ def run(
                 f"{previous}: a report of other cases. Fix: evaluate the same suite with both, or leave it out."
             )
         options = {"previous": kept, "workers": workers, "resamples": resamples, "seed": seed, "by": by or None}
-        with progress(each.name, len(cases)) as advance:
-            report = evaluate_suite(
-                cases,
-                how,
-                config=config,
-                cascade=cascade,
-                docs=docs,
-                allow_paid=allow_paid,
-                cache=None if no_cache else cache,
-                progress=ticking(advance),
-                **options,
-            )
+        try:
+            with progress(each.name, len(cases)) as advance:
+                report = evaluate_suite(
+                    cases,
+                    how,
+                    config=config,
+                    cascade=cascade,
+                    docs=docs,
+                    allow_paid=allow_paid,
+                    cache=None if no_cache else cache,
+                    progress=ticking(advance),
+                    **options,
+                )
+        except KeyboardInterrupt:
+            said = "nothing was kept" if no_cache else "the same command goes on where it stood"
+            typer.echo(f"Stopped in {each.name}: {said}.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         reports.append(report)
         if out is not None:
             _write(report, out, _texts(report, cases) if show_text else None)
@@ -115,6 +130,20 @@ def run(
     if json:
         found = [report.as_json(rows=False) for report in reports]
         write_json(found if len(found) > 1 else found[0])
+    if any(_spoilt(report) for report in reports):
+        raise typer.Exit(FAILED)
+
+
+def _spoilt(report: Report) -> bool:
+    """Whether so much is missing that the figures are of something else: said on stderr."""
+    rows, left_out = len(report.rows), len(report.problems)
+    failed = Counter(row.observation.error for row in report.rows if row.observation.outcome == "error")
+    if left_out > rows:
+        typer.echo(f"{report.suite['name']}: {left_out:,} of {rows + left_out:,} rows were left out.", err=True)
+    if sum(failed.values()) > _MOST_FAILED * rows:
+        codes = ", ".join(f"{code} ({count:,})" for code, count in failed.most_common(3))
+        typer.echo(f"{report.suite['name']}: {sum(failed.values()):,} of {rows:,} cases failed: {codes}.", err=True)
+    return left_out > rows or sum(failed.values()) > _MOST_FAILED * rows
 
 
 def report(
@@ -170,14 +199,14 @@ def evaluate_suite(
         return evaluate(None, suite, config=settings, **options)
     settings = _harbor_config() if suite.name == "harbor" and config is None else read_config_here(config)
     if how == "judge":
-        judge, threshold = _judge(settings)
+        judge, threshold = _judge(settings, allow_paid)
         return evaluate(judge, suite, threshold=threshold, **options)
     if how == "graph" or cascade:
         retriever = None if docs is None else read_retriever(docs, k=settings.retrieval.k)
         if suite.name == "harbor" and docs is None:
             retriever = importlib.import_module("tiergraph.graphs.harbor_support").harbor_retriever()
         return evaluate(settings, suite, cascade=True, retriever=retriever, allow_paid=allow_paid, **options)
-    return evaluate(settings, suite, **options)
+    return evaluate(settings, suite, allow_paid=allow_paid, **options)
 
 
 def read_suites(name: str, data: Path | None, columns: Sequence[str] = ()) -> tuple[list[Suite], str]:
@@ -215,10 +244,13 @@ def _harbor_config() -> RouterConfig:
     return settings
 
 
-def _judge(settings: RouterConfig) -> tuple[Any, float]:
+def _judge(settings: RouterConfig, allow_paid: bool) -> tuple[Any, float]:
     """The judge that the configuration names, and the score from which it passes a draft."""
+    from tiergraph.evaluation.paid import refuse_paid_helpers
     from tiergraph.judges.loading import load_judges, probe_judges
 
+    if not allow_paid:
+        refuse_paid_helpers(settings, "the evaluation")
     judges = load_judges(settings)
     probe_judges(judges[:1])
     return judges[0], settings.cascade.threshold

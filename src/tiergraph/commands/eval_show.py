@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -9,6 +10,8 @@ from rich.markup import escape
 from tiergraph.commands.console import new_table, out, plain
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tiergraph.evaluation import Figure, Report
     from tiergraph.evaluation.tables import Money
 
@@ -23,6 +26,7 @@ _MOST_NAME = 20
 _MOST_LABEL = 34
 _MOST_BESIDE = 18
 _MOST_PROBLEMS = 5
+_LEAST = 20
 
 
 def show_report(report: Report) -> None:
@@ -33,7 +37,12 @@ def show_report(report: Report) -> None:
     suite, subject = report.suite, report.subject
     console.print(f"[bold]{escape(plain(suite['title'] or suite['name']))}[/bold]")
     digest = str(subject.get("config_digest", ""))[:12]
-    console.print(f"{suite['cases']:,} cases; {escape(str(subject['name']))}{', config ' + digest if digest else ''}")
+    left_out = f" of {suite['cases'] + len(report.problems):,} rows" if report.problems else " cases"
+    console.print(
+        f"{suite['cases']:,}{left_out}; {escape(str(subject['name']))}{', config ' + digest if digest else ''}"
+    )
+    for note in _notes(report):
+        console.print(note, style="dim")
     across = [name for name in _ACROSS if sum(1 for _ in report.select(name)) > 2]
     if across:
         console.print()
@@ -45,6 +54,24 @@ def show_report(report: Report) -> None:
         console.print()
         _show_rest(report, rest, money)
     _show_left_out(report)
+
+
+def _notes(report: Report) -> list[str]:
+    """What has to be known before the figures are read."""
+    notes = []
+    seen = {each.stratum: each for each in report.figures if each.by == "trained_on" and each.name == "apgr"}
+    kinds = Counter(row.strata.get("trained_on") for row in report.rows)
+    if kinds["yes"]:
+        notes.append(
+            f"{kinds['yes']:,} cases are rows that the embedded model was trained on: quote the others, "
+            f"{'--by trained_on' if seen else 'trained_on=no'}."
+        )
+    complete = sum(bool(row.outcomes) for row in report.rows)
+    if not complete and not any(row.right or row.solved is not None for row in report.rows):
+        notes.append("No row says what is right: nothing can be scored.")
+    elif 0 < complete < _LEAST:
+        notes.append(f"Baselines that rank or learn need at least {_LEAST} scored cases.")
+    return notes
 
 
 def _show_across(report: Report, names: list[str], money: Money) -> None:
@@ -65,6 +92,7 @@ def _show_across(report: Report, names: list[str], money: Money) -> None:
             else:
                 row.append(cell(figure, money) if name in _WHOLE else number(figure.value, figure.unit, money))
         table.add_row(*row)
+    _keep_numbers(table, 1)
     out().print(table)
     unit = written_unit(report.suite["unit"], money)
     notes = [f"score in {unit}" if "quality" in names else "", "at cost: score at what the router's choices cost"]
@@ -95,7 +123,16 @@ def _show_rest(report: Report, names: list[str], money: Money) -> None:
             f"{own.n:,}",
             escape(plain(beside if len(beside) <= _MOST_BESIDE else f"{beside[: _MOST_BESIDE - 1]}…")),
         )
+    _keep_numbers(table, 1, 4)
     out().print(table)
+
+
+def _keep_numbers(table: Table, first: int, last: int | None = None) -> None:
+    """Names give way where the terminal is narrow, numbers do not."""
+    for column in table.columns[first:last]:
+        column.min_width = max(len(str(cell)) for cell in (column.header, *column.cells))
+    for column in table.columns[:first] + (table.columns[last:] if last else []):
+        column.overflow = "ellipsis"
 
 
 def _best(figures: dict[str, Figure]) -> Figure | None:

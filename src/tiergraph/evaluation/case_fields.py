@@ -1,6 +1,7 @@
 """Reading one value of a row: what it should be, and what is said where it is something else.
 
-Failure rule: `InputError` with the key and the fix. A value is never repeated; an unknown name is, cut short.
+Failure rule: `InputError` with the key and the fix. A value is never repeated; the name of a tier, an outcome, a
+finding or a key is, where it looks like a code (`shown`), since whoever mistyped it has to find it.
 """
 
 from __future__ import annotations
@@ -8,14 +9,15 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tiergraph.errors import InputError
 
 _LONGEST_LABEL = 200
-_SHOWN = 40
-"""Characters of an unknown name that a message repeats."""
+_LONGEST_TIER = 80
+_SHOWN = re.compile("[!-~]{1,40}")
+"""What a message repeats of names: other letters and spaces make texts."""
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -67,9 +69,31 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def shown(name: object) -> str:
-    """An unknown name for a message, cut short: it could be a text that went astray."""
-    text = str(name)
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+    """The name of a tier, an outcome, a finding or a key for a message; its kind where it could be a text."""
+    if isinstance(name, (str, int)) and _SHOWN.fullmatch(str(name)):
+        return repr(str(name))
+    return f"({described(name)})"
+
+
+def described(value: object) -> str:
+    """A value for a message that must not repeat it."""
+    return f"a text of {len(value)} characters" if isinstance(value, str) else f"a {type(value).__name__}"
+
+
+def tier_name(value: Any, where: str, ladder: Collection[str], *, code: str = "bad_label") -> str:
+    """A name that `tiergraph.tiers.Tier` accepts. ``ladder``: the names there are; empty where any will do."""
+    name = label(value, where, code=code)
+    if name != name.strip() or not name.isprintable() or len(name) > _LONGEST_TIER:
+        raise InputError(
+            f"{where} is no name of a tier. Fix: write 1 to {_LONGEST_TIER} characters without space at the ends.",
+            code=code,
+        )
+    if ladder and name not in ladder:
+        raise InputError(
+            f"{where} is {shown(name)}, an unknown tier. Tiers: {list(ladder)}. Fix: correct it, or give other tiers.",
+            code="unknown_tier",
+        )
+    return name
 
 
 def check_keys(row: Iterable[Any], known: Sequence[str], what: str) -> None:

@@ -10,7 +10,19 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from tiergraph.errors import InputError
-from tiergraph.evaluation.case_fields import advice, check_keys, kind_of, label, listed, mapping, shown, text
+from tiergraph.evaluation.case_fields import (
+    advice,
+    check_keys,
+    described,
+    kind_of,
+    label,
+    listed,
+    mapping,
+    shown,
+    text,
+    tier_name,
+)
+from tiergraph.evaluation.case_records import read_record
 from tiergraph.evaluation.case_requests import read_request
 from tiergraph.evaluation.cases import FINDING_KINDS, Case, Expect
 
@@ -82,7 +94,7 @@ def build_case(
         outcomes |= _scored(given["score"], record, outcomes)
     expect = _expect(given.get("expect", {}), ladder)
     return Case(
-        id=_id(given, record),
+        id=_id(given, given.get("record", given.get("routing"))),
         **read_request(given, record),
         outcomes=outcomes,
         costs=_by_tier(given, "costs", _cost, ladder),
@@ -101,7 +113,7 @@ def build_case(
 def to_row(case: Case) -> dict[str, Any]:
     """The row that `build_case` makes ``case`` of."""
     if case.messages and case.text:
-        raise InputError(f"{case.id!r} has both text and messages. Fix: give one of them.", code="ambiguous")
+        raise InputError(f"{shown(case.id)} has both text and messages. Fix: give one of them.", code="ambiguous")
     row: dict[str, Any] = {"id": case.id}
     if case.messages:
         row["messages"] = [dict(turn) for turn in case.messages]
@@ -151,27 +163,17 @@ def _by_tier(
     """Tier name to what ``read`` makes of its value; ``None`` is not known and left out."""
     found: dict[str, V] = {}
     for tier, value in mapping(given.get(key, {}), f"'{key}'", "not_an_object").items():
-        name = _tier(tier, f"'{key}'", ladder)
+        name = tier_name(tier, f"A tier in '{key}'", ladder)
         if value is not None:
             found[name] = read(value, f"{key}[{shown(name)}]")
     return found
-
-
-def _tier(value: Any, where: str, ladder: Collection[str]) -> str:
-    name = label(value, f"A tier in {where}")
-    if ladder and name not in ladder:
-        raise InputError(
-            f"Unknown tier {shown(name)} in {where}. Tiers: {list(ladder)}. Fix: correct it, or give other tiers.",
-            code="unknown_tier",
-        )
-    return name
 
 
 def _score(value: Any, where: str) -> float:
     if not isinstance(value, (int, float)):
         raise InputError(f"{where} is a {kind_of(value)}. Fix: write a number in [0, 1], or null.", code="bad_score")
     if not 0 <= value <= 1:
-        raise InputError(f"{where} is {value!r}. Fix: scale scores to [0, 1]; null is unscored.", code="bad_score")
+        raise InputError(f"{where} is not in [0, 1]. Fix: scale scores to [0, 1]; null is unscored.", code="bad_score")
     return float(value)
 
 
@@ -179,30 +181,16 @@ def _cost(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"{where} is a {kind_of(value)}. Fix: write USD as a number, or null.", code="bad_cost")
     if not 0 <= value < math.inf:
-        raise InputError(f"{where} is {value!r}. Fix: write USD, 0 or more.", code="bad_cost")
+        raise InputError(f"{where} is under 0 or not finite. Fix: write USD, 0 or more.", code="bad_cost")
     return float(value)
 
 
 def _record(given: Mapping[Any, Any], ladder: Collection[str]) -> dict[str, Any] | None:
-    """The routing record of a row, with the keys that are read from it checked."""
+    """The routing record of a row, with what is read from it, checked."""
     if "record" in given and "routing" in given:
         raise InputError("There are both 'record' and 'routing'. Fix: give one of them.", code="ambiguous")
     value = given.get("record", given.get("routing"))
-    if value is None:
-        return None
-    record = dict(mapping(value, "The record", "bad_record"))
-    if "outcome" not in record or "tier" not in record:
-        raise InputError("The record has no outcome or no tier. Fix: give it as RecordLog wrote it.", code="bad_record")
-    if record.get("version", 1) != 1:
-        version = shown(record["version"])
-        raise InputError(f"The record has version {version}. Fix: give one of version 1.", code="bad_record")
-    hops = listed(record.get("hops") or [], "'hops' of the record")
-    if not all(isinstance(hop, Mapping) and {"tier", "outcome", "cost_usd", "latency_ms"} <= set(hop) for hop in hops):
-        raise InputError("A hop of the record lacks parts. Fix: give it as RecordLog wrote it.", code="bad_record")
-    for tier in (record["tier"], record.get("decided"), *(hop["tier"] for hop in hops)):
-        if tier is not None:
-            _tier(tier, "the record", ladder)
-    return record
+    return None if value is None else read_record(value, ladder)
 
 
 def _scored(score: Any, record: Mapping[str, Any] | None, outcomes: Mapping[str, float]) -> dict[str, float]:
@@ -212,7 +200,7 @@ def _scored(score: Any, record: Mapping[str, Any] | None, outcomes: Mapping[str,
         problem = "The record names no tier" if record else "There is a 'score' and no 'record'"
         raise InputError(f"{problem}. Fix: write 'outcomes' with tier and score.", code="ambiguous")
     if tier in outcomes:
-        raise InputError(f"'score' and 'outcomes' both score {tier!r}. Fix: give one of them.", code="ambiguous")
+        raise InputError(f"'score' and 'outcomes' both score {shown(tier)}. Fix: give one of them.", code="ambiguous")
     return {tier: _score(score, "'score'")}
 
 
@@ -224,7 +212,7 @@ def _expect(value: Any, ladder: Collection[str]) -> Expect:
         raise InputError("There are both 'contains' and 'must_contain'. Fix: give one of them.", code="ambiguous")
     contains = given.get("contains", given.get("must_contain"))
     return Expect(
-        tier=_tier(given["tier"], "'expect'", ladder) if "tier" in given else None,
+        tier=tier_name(given["tier"], "expect['tier']", ladder) if "tier" in given else None,
         outcome=_outcome(given),
         intent=label(given["intent"], "expect['intent']") if "intent" in given else None,
         difficulty=_difficulty(given["difficulty"], "expect['difficulty']")[0] if "difficulty" in given else None,  # type: ignore[arg-type]
@@ -248,8 +236,7 @@ def _difficulty(value: Any, where: str) -> tuple[int, str]:
     known = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     found = _DIFFICULTIES.get(value.casefold() if isinstance(value, str) else value) if known else None
     if found is None:
-        said = shown(value) if known else f"a {kind_of(value)}"
-        raise InputError(f"{where} is {said}. Fix: write easy, medium or hard, or 1 to 3.", code="bad_difficulty")
+        raise InputError(f"{where} is {described(value)}. Fix: write easy, medium or hard, or 1 to 3.", code="bad_difficulty")
     return found
 
 

@@ -45,7 +45,7 @@ def _demo_row(row: Mapping[str, Any]) -> dict[str, Any]:
     record: dict[str, Any] = {
         key: row.get(key) for key in ("id", "outcome", "tier", "decided", "source", "reason", "latency_ms")
     }
-    record["findings"] = [{"kind": kind} for kind in row.get("findings") or ()]
+    record["findings"] = [{"kind": kind, "where": "question"} for kind in row.get("findings") or ()]
     record["cost_usd"] = row["cost_usd_estimate"]
     record["hops"] = [{"tier": hop, "outcome": "rejected", "cost_usd": 0.0, "latency_ms": 0.0} for hop in hops]
     if hops:

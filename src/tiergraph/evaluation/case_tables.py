@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import IO, Any
 
 from tiergraph.errors import InputError
-from tiergraph.evaluation.case_fields import nearest, shown
+from tiergraph.evaluation.case_fields import described, nearest, shown
 from tiergraph.evaluation.case_rows import EXPECT_KEYS, KEYS
 from tiergraph.evaluation.cases import FINDING_KINDS
 from tiergraph.rows import MAX_LINE, BadRow, Line
@@ -60,7 +62,7 @@ def places_of(
     """
     missing = [name for name in (*renames, *strata) if name not in columns and name not in renames.values()]
     if missing:
-        raise InputError(f"{where}: no column {shown(missing[0])}. Fix: correct its name.", code="unknown_column")
+        raise InputError(f"{where}: no column {missing[0]!r}. Fix: correct its name.", code="unknown_column")
     named = [renames.get(column, column) for column in columns]
     for needed, others in (("id", ("record", "routing")), ("text", ("messages", "record", "routing"))):
         if not {needed, *others} & set(named):
@@ -73,12 +75,12 @@ def places_of(
     places = [
         _place(name, strata=column in strata or name in strata) for column, name in zip(columns, named, strict=True)
     ]
-    unknown = [column for column, place in zip(columns, places, strict=True) if place is None]
+    unknown = [number for number, place in enumerate(places) if place is None]
     if unknown:
-        raise InputError(f"{where}: {_unknown(unknown)}", code="unknown_column")
+        raise InputError(f"{where}: {_unknown(columns, unknown)}", code="unknown_column")
     known = [place for place in places if place]
     if twice := next((place for place in known if known.count(place) > 1), None):
-        raise InputError(f"{where}: two columns are {'.'.join(twice)!r}. Fix: leave one out.", code="ambiguous")
+        raise InputError(f"{where}: two columns are {shown('.'.join(twice))}. Fix: leave one out.", code="ambiguous")
     return [place or () for place in places]
 
 
@@ -99,14 +101,17 @@ def _place(name: str | None, *, strata: bool) -> Place | None:
     return ("expect", rest) if head == "expect" and rest in EXPECT_KEYS else None
 
 
-def _unknown(columns: Sequence[str]) -> str:
-    first = columns[0]
+def _unknown(columns: Sequence[str], unknown: Sequence[int]) -> str:
+    first = columns[unknown[0]]
     near = nearest(first, (*KEYS, *(f"expect.{key}" for key in (*EXPECT_KEYS, *FINDING_KINDS))))
-    more = f" (and {len(columns) - 1} more)" if len(columns) > 1 else ""
+    more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
     write = f"write {near!r}, or " if near else ""
-    name = shown(first)
+    # In a table without a header the columns are a row.
+    known = shown(first).startswith("'")
+    name = shown(first) if known else "'ITS NAME'"
+    said = name if known else f"{unknown[0] + 1}, {described(first)},"
     return (
-        f"unknown column {name}{more}. Fix: {write}give strata=[{name}] to break figures down by it, or "
+        f"unknown column {said}{more}. Fix: {write}give strata=[{name}] to break figures down by it, or "
         f"columns={{{name}: None}} to leave it out. Known: {[*KEYS, *_FLATTENED]}."
     )
 
@@ -136,7 +141,7 @@ def _set(row: dict[str, Any], place: Place, value: Any) -> None:
     if isinstance(held, Mapping) and isinstance(value, Mapping) and not set(held) & set(value):
         value = {**held, **value}
     elif held is not None:
-        raise InputError(f"{'.'.join(place)!r} is given twice. Fix: leave one of the columns out.", code="ambiguous")
+        raise InputError(f"{shown('.'.join(place))} is given twice. Fix: leave one of the columns out.", code="ambiguous")
     inside[place[-1]] = value
 
 
@@ -214,24 +219,19 @@ def read_csv_lines(
     before = [text.readline().removeprefix("\ufeff")]
     while before[-1].isspace():
         before.append(text.readline())
-    chosen = delimiter or max(_DELIMITERS, key=before[-1].count)
-    reader = csv.reader(chain(before, text), delimiter=chosen, strict=True)
+    table = _Table(chain(before, text), delimiter or max(_DELIMITERS, key=before[-1].count))
     header: Sequence[Place] | None = None
     while True:
-        begins = reader.line_num + 1
+        begins = table.line + 1
         try:
-            cells = next(reader)
+            cells = table.row()
         except StopIteration:
             return
         except csv.Error:
             if header is None:
                 raise InputError("The header is not CSV. Fix: close its quotes.", code="not_csv") from None
-            yield BadRow(
-                line=begins,
-                id=None,
-                code="not_csv",
-                message="A cell is not CSV. Fix: put a quoted cell into quotes whole, and double the quotes in it.",
-            )
+            table.pass_over(len(header))
+            yield _no_csv(begins, table.line)
             continue
         if not any(cells):
             continue
@@ -239,6 +239,85 @@ def read_csv_lines(
             header = places([name.strip() for name in cells])
         else:
             yield _line(cells, header, begins)
+
+
+class _Table:
+    """The rows of CSV text, and the way back where a quote that is never closed swallowed some of them.
+
+    Attributes:
+        line: Of the text, the last one that was read; 1-based.
+    """
+
+    def __init__(self, lines: Iterator[str], delimiter: str) -> None:
+        self.line = 0
+        self._lines, self._delimiter = lines, delimiter
+        self._ahead: deque[str] = deque()
+        self._row: list[str] = []
+        self._ends_quoted = re.compile(rf'"(?:{re.escape(delimiter)}|[\r\n]*$)')
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._ahead.popleft() if self._ahead else next(self._lines)
+        self.line += 1
+        self._row.append(line)
+        return line
+
+    def row(self) -> list[str]:
+        """The cells of the next row.
+
+        Raises:
+            csv.Error: It is no CSV; all lines up to where that shows are read.
+            StopIteration: There is none.
+        """
+        self._row = []
+        return next(csv.reader(self, delimiter=self._delimiter, strict=True))
+
+    def pass_over(self, columns: int) -> None:
+        """After an error: back to the broken row's first line, and past what belongs to it.
+
+        It ends before the next line that begins a row of as many cells as there are columns.
+        """
+        self._back(len(self._row) - 1)
+        while not self._begins_row(columns):
+            try:
+                next(self)
+            except StopIteration:
+                return
+
+    def _back(self, count: int) -> None:
+        self._ahead.extendleft(self._row[: -count - 1 : -1])
+        self.line -= count
+
+    def _begins_row(self, columns: int) -> bool:
+        """Whether the next line does; it is not passed."""
+        self._row = []
+        line = next(self, "")
+        self._back(len(self._row))
+        if line.count('"') % 2 == 0:
+            return _cells(line, self._delimiter) == columns
+        # A row of more lines, one that is broken itself, or the end of the cell whose quote was amiss.
+        try:
+            found = len(self.row())
+        except csv.Error:
+            found = 0
+        self._back(len(self._row))
+        return not self._ends_quoted.search(line) and columns in (found, _cells(line, self._delimiter))
+
+
+def _cells(line: str, delimiter: str) -> int:
+    """How many cells one line has, for itself."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter)))
+    except (csv.Error, StopIteration):
+        return 0
+
+
+def _no_csv(begins: int, ends: int) -> BadRow:
+    lines = f" (lines {begins} to {ends})" if ends > begins else ""
+    message = f"A cell is not CSV{lines}. Fix: put a quoted cell into quotes whole, and double the quotes in it."
+    return BadRow(line=begins, id=None, code="not_csv", message=message)
 
 
 def _line(cells: Sequence[str], places: Sequence[Place], line: int) -> Line | BadRow:

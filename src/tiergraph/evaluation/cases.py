@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiergraph.errors import InputError
+from tiergraph.evaluation.case_fields import shown
 from tiergraph.tiers import Ladder, Tier
 
 if TYPE_CHECKING:
@@ -72,6 +74,9 @@ class Case:
         variant_of: Id of the case that this one was made from, as by an instruction that was appended to it.
         record: The routing record of the request, where it was routed already.
         file: Where the case was read from; with ``line``, 1-based.
+
+    Raises:
+        InputError: A score outside [0, 1], a cost under 0, or either not a number; an unknown finding or difficulty.
     """
 
     id: str
@@ -91,6 +96,21 @@ class Case:
     record: Mapping[str, Any] | None = None
     file: str | None = None
     line: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, limit in (("outcomes", 1.0), ("costs", sys.float_info.max)):
+            for tier, value in getattr(self, name).items():
+                if not _within(value, limit):
+                    meant = "a score in [0, 1]" if name == "outcomes" else "USD, 0 or more"
+                    fix = f"write {meant}, or leave the tier out where it is not known"
+                    code = "bad_score" if name == "outcomes" else "bad_cost"
+                    raise InputError(f"{self.id!r}: {name}[{shown(tier)}] is not {meant}. Fix: {fix}.", code=code)
+        unknown = [kind for kind in self.expect.findings if kind not in FINDING_KINDS]
+        if unknown:
+            said = f"{self.id!r}: expect.findings names {shown(unknown[0])}. Fix: use one of {list(FINDING_KINDS)}."
+            raise InputError(said, code="unknown_finding")
+        if self.expect.difficulty not in (None, 1, 2, 3):
+            raise InputError(f"{self.id!r}: expect.difficulty is not 1, 2 or 3. Fix: write one.", code="bad_difficulty")
 
     @property
     def question(self) -> str:
@@ -250,7 +270,9 @@ class Suite:
             named = {*case.outcomes, *case.costs, *case.drafts, *([case.expect.tier] if case.expect.tier else [])}
             unknown = sorted(named - set(ladder))
             if unknown:
-                message = f"{case.id!r} names the tier {unknown[0]!r}. Tiers: {list(ladder)}."
+                message = (
+                    f"{case.id!r} names the tier {unknown[0]!r}. Fix: use the tiers of the router, {list(ladder)}."
+                )
                 problems.append(
                     Problem(file=case.file, line=case.line, id=case.id, code="unknown_tier", message=message)
                 )
@@ -268,6 +290,14 @@ class Suite:
         rules = tuple(rule for rule in base.policy.rules if not rule.tiers)
         policy = base.policy.model_copy(update={"rules": rules})
         return base.model_copy(update={"tiers": self.tiers, "map": (), "policy": policy})
+
+
+def _within(value: Any, limit: float) -> bool:
+    """Whether it is a number in [0, ``limit``]; NaN is not."""
+    try:
+        return bool(0 <= value <= limit)
+    except (TypeError, ValueError):
+        return False
 
 
 def digest_of(*parts: Any) -> str:

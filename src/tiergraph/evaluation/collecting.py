@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 from tiergraph.errors import InputError
+from tiergraph.evaluation.case_fields import shown
 from tiergraph.evaluation.case_rows import build_case, id_of
 from tiergraph.evaluation.cases import Case, Problem, Suite
 from tiergraph.rows import BadRow, Line
@@ -117,7 +118,7 @@ class _Found:
         first = self.cases.setdefault(case.id, case)
         if first is not case:
             where = "row" if self._file is None else "line"
-            message = f"The id {case.id!r} is that of {where} {first.line} too. Fix: give each row its own."
+            message = f"The id {shown(case.id)} is that of {where} {first.line} too. Fix: give each row its own."
             self._leave_out(case.line, case.id, "duplicate_id", message)
 
     def check_variants(self) -> None:
@@ -125,7 +126,7 @@ class _Found:
         while gone := [case for case in self.cases.values() if case.variant_of and not self._has_original(case)]:
             for case in gone:
                 del self.cases[case.id]
-                message = f"'variant_of' names {case.variant_of!r}, which is not there. Fix: add it, or correct it."
+                message = f"'variant_of' names {shown(case.variant_of)}, which is not there. Fix: add it, or correct it."
                 self._leave_out(case.line, case.id, "no_original", message)
 
     def _has_original(self, case: Case) -> bool:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOBODY = "nobody"
 """Stands for a person, a refusal or an error: no tier took the request."""
 
+CLOSE = 1e-9
+"""An end of an interval that is nearer to zero is zero: the order of summation shows there."""
+
 CHANGE = "candidate - baseline"
 """``Figure.of`` of every difference."""
 
@@ -135,6 +138,7 @@ class Comparison:
                 if figure.name == name and (name != "errors" or figure.value):
                     scored = name == "quality" and self.suite["scale"] != 1
                     lines.append(f"{title}: {change(figure, PLAIN if scored else shown)}")
+        lines += [_nobody_sentence(each) for each in self.differences if each.name == f"share:{NOBODY}" and sure(each)]
         if left_out := self.only_baseline + self.only_candidate:
             lines.append(f"{left_out} cases stand in one of the reports only and were left out.")
         return lines
@@ -340,8 +344,8 @@ def change(figure: Figure, shown: Shown) -> str:
 
 
 def sure(figure: Figure) -> bool:
-    """Whether the whole interval of a difference lies on one side of zero."""
-    return figure.low is not None and figure.high is not None and (figure.low > 0 or figure.high < 0)
+    """Whether the whole interval of a difference lies on one side of zero, by more than rounding."""
+    return figure.low is not None and figure.high is not None and (figure.low > CLOSE or figure.high < -CLOSE)
 
 
 def moved_sentence(agreement: Figure) -> str:
@@ -351,6 +355,13 @@ def moved_sentence(agreement: Figure) -> str:
     if agreement.low is not None and agreement.high is not None:
         ends = f" ({(1 - agreement.high) * 100:.1f} % to {(1 - agreement.low) * 100:.1f} %)"
     return f"The candidate moves {(1 - agreement.value) * 100:.1f} %{ends} of {agreement.n} requests to another tier."
+
+
+def _nobody_sentence(figure: Figure) -> str:
+    """How many requests more, or fewer, no tier takes: a person has them, they were refused, or they failed."""
+    assert figure.value is not None
+    more = "more" if figure.value > 0 else "fewer"
+    return f"Nobody takes {abs(figure.value) * figure.n:.0f} {more} requests: {change(figure, POINTS)}"
 
 
 _SHOWN = {
@@ -388,7 +399,9 @@ def _relative(before: float | None, after: float | None) -> PairPart | None:
 
 
 def _cost_per_solved(row: Row) -> Part | None:
-    return None if row.cost_usd is None or row.quality is None else (row.cost_usd, row.quality)
+    """Of a cascade what nobody answered costs too, and solves nothing."""
+    score = row.quality if row.solved is None else row.solved
+    return None if row.cost_usd is None or score is None else (row.cost_usd, score)
 
 
 def _escalated(row: Row) -> Part | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tiergraph.errors import InputError
 from tiergraph.evaluation.cases import Case, Suite
 from tiergraph.evaluation.charting import charts_of
 from tiergraph.evaluation.facts import Array, Facts
@@ -116,7 +117,10 @@ def build_report(
 
 def strata_of(cases: Sequence[Case], by: Sequence[str] | None = None) -> dict[str, dict[str, Array]]:
     """Name of each breakdown to (value to the indices of its cases); values of very few cases, and the rarest, go."""
-    names = list(by) if by is not None else sorted({name for case in cases for name in case.strata})
+    known = {name for case in cases for name in case.strata}
+    names = list(by) if by is not None else sorted(known)
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"No case has the stratum {unknown[0]!r}. There are: {sorted(known)}.", code="unknown_stratum")
     found: dict[str, dict[str, Array]] = {}
     for name in names:
         values: dict[str, list[int]] = {}

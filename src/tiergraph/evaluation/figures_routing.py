@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from tiergraph.evaluation import curves
 from tiergraph.evaluation.calibration import brier, brier_skill, expected_calibration_error
 from tiergraph.evaluation.facts import Array, Facts, scattered
 from tiergraph.evaluation.intervals import difference_interval, percentiles
-from tiergraph.evaluation.report import ROUTER
+from tiergraph.evaluation.report import ROUTER, by_id
 from tiergraph.evaluation.sheet import Better, Sheet
 
 LEAST = 20
@@ -28,6 +29,9 @@ _CALIBRATION: tuple[tuple[str, Callable[..., float], Better], ...] = (
 
 def routing_figures(sheet: Sheet, facts: Facts) -> None:
     """All figures over recorded outcomes of the sheet's cases."""
+    took = [facts.took[i] for i in sheet.at]
+    for name in facts.ladder:
+        sheet.mean(f"share:{name}", np.array([each == name for each in took], dtype=float), at=sheet.at, unit="share")
     if np.isnan(facts.quality).all() or not len(facts.tiers):
         return
     _choices(sheet, facts)
@@ -76,13 +80,35 @@ def _choices(sheet: Sheet, facts: Facts) -> None:
         sheet.mean("cost_usd", usd, at=at, unit="USD", better="lower")
         both = ~np.isnan(quality) & ~np.isnan(usd)
         sheet.of_sums("cost_per_solved", usd[both], quality[both], at=at[both], unit="USD", better="lower")
-    took = [facts.took[i] for i in at]
-    for name in facts.ladder:
-        sheet.mean(f"share:{name}", np.array([each == name for each in took], dtype=float), at=at, unit="share")
+    _beside_previous(sheet, facts, quality, usd)
     nobody = np.array([facts.took[i] is None and not facts.failed[i] and bool(facts.cases[i].outcomes) for i in at])
     if nobody.any():  # what went to a person is not solved by the ladder
         solved = np.where(nobody, 0.0, quality)
         sheet.mean("solved", solved * facts.scale, at=at, unit=facts.unit, better="higher")
+
+
+def _beside_previous(sheet: Sheet, facts: Facts, quality: Array, usd: Array) -> None:
+    """What the previous configuration's choices came to on the same cases, and the paired difference to it."""
+    if facts.previous is None:
+        return
+    rows = by_id(facts.previous.rows)
+    earlier = [rows.get(facts.cases[i].id) for i in sheet.at]
+    for name, own, scale, unit, better in (
+        ("quality", quality, facts.scale, facts.unit, "higher"),
+        ("cost_usd", usd, 1.0, "USD", "lower"),
+    ):
+        if name == "cost_usd" and not facts.priced:
+            continue
+        before = np.array([np.nan if row is None or (v := getattr(row, name)) is None else v for row in earlier])
+        both = ~np.isnan(before) & ~np.isnan(own)
+        if both.any():
+            at = sheet.at[both]
+            more: dict[str, Any] = {"unit": unit, "better": better}
+            sheet.mean(name, before[both] * scale, at=at, of="previous", **more)
+            gap = difference_interval(
+                own[both] * scale, before[both] * scale, sheet.groups_of(at), weights=sheet.weights(at)
+            )
+            sheet.add(name, gap, of=f"{ROUTER} - previous", **more)
 
 
 def _single_tiers(sheet: Sheet, facts: Facts, at: Array) -> None:

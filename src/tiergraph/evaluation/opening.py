@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tiergraph.config import RouterConfig, expand_env
 from tiergraph.errors import InputError
 from tiergraph.evaluation.cases import Case, Suite, digest_of
 from tiergraph.evaluation.observations import Observation
+from tiergraph.evaluation.paid import paid, refuse_paid_helpers, refuse_paid_models
 from tiergraph.evaluation.replay import ReplayChat
 from tiergraph.evaluation.subjects import (
     DeciderSubject,
@@ -25,10 +30,13 @@ from tiergraph.evaluation.subjects import (
 )
 from tiergraph.evaluation.trying import tried
 from tiergraph.judges import Judge
+from tiergraph.prompting import prompts_digest
+from tiergraph.tiers import Tier
 
 if TYPE_CHECKING:
-    from tiergraph.config import RouterConfig
     from tiergraph.decider import Decider
+
+_WHO = "the evaluation"
 
 DEFAULT_THRESHOLD = 0.65
 """Score from which a judge's verdict passes, where nothing else is said: as of `CascadeConfig`."""
@@ -63,7 +71,6 @@ def opened(
     Raises:
         InputError: Nothing that can be evaluated, or options that do not go with it.
     """
-    from tiergraph.config import RouterConfig
     from tiergraph.decider import Decider
 
     if isinstance(subject, RouterConfig):
@@ -105,8 +112,10 @@ def _none_left(options: Mapping[str, Any], kind: str) -> None:
 
 @contextmanager
 def _decider(config: RouterConfig, suite: Suite, options: Mapping[str, Any]) -> Iterator[Opened]:
+    options = dict(options)
+    allow_paid = options.pop("allow_paid", False)
     _none_left(options, "configuration without cascade=True")
-    with _built(suite.config(config), recorded=bool(suite.tiers)) as decider:
+    with _built(suite.config(config), recorded=bool(suite.tiers), allow_paid=allow_paid) as decider:
         yield Opened(DeciderSubject(decider), suite)
 
 
@@ -130,10 +139,14 @@ def _cascade(
     replayed = bool(suite.tiers) and any(case.drafts for case in suite)
     own = suite.config(config) if replayed else config
     given = dict(models or {})
-    with _built(own, recorded=replayed, given=tuple(given)) as decider:
-        closed = () if replayed or allow_paid else _paid(own, given)
+    if not allow_paid:
+        refuse_paid_helpers(own, _WHO, retriever=retriever, judge=judge)
+    with _built(own, recorded=replayed, allow_paid=allow_paid, given=tuple(given)) as decider:
+        closed = () if replayed or allow_paid else [tier.name for tier in own.tiers if paid(tier)]
+        closed = [name for name in closed if name not in given]
         waiting = patient(decider, unreachable=closed)
-        named = _named(waiting, own, digest, given, judge=judge, retriever=retriever)
+        named = _named(waiting, own, digest, given, judge=judge, retriever=retriever, scorer=scorer)
+        model = {"name": decider.chain.name, "digest": decider.chain.digest}
         ready = queue.SimpleQueue[GraphSubject]()
         for _ in range(workers):
             chats = {tier.name: ReplayChat(tier=tier.name) for tier in own.tiers} if replayed else {}
@@ -148,6 +161,7 @@ def _cascade(
                     name=decider.chain.name,
                     scorer=scorer,
                     lay_in=_laying(chats.values()),
+                    about={"model": model, "prompts_digest": prompts_digest()},
                 )
             )
         silent: Mapping[str, frozenset[str]] = {}
@@ -163,7 +177,21 @@ def _named(
     names = [getattr(part, "digest", None) for part in parts.values() if part is not None]
     if digest is None and (models or None in names):
         return None
-    return digest_of(config.digest, decider.chain.digest, sorted(decider.unreachable), sorted(models), names, digest)
+    tiers = [_behind(tier) for tier in config.tiers]
+    return digest_of(
+        config.digest, decider.chain.digest, sorted(decider.unreachable), sorted(models), names, tiers, digest
+    )
+
+
+def _behind(tier: Tier) -> list[str | None]:
+    """What a tier's reference stands for now: environment variables read, and the source of Python code."""
+    model = expand_env(tier.model)
+    source = None
+    if model.startswith("python:"):
+        spec = find_spec(model.split(":")[1])
+        if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
+            source = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    return [model, expand_env(tier.base_url) if tier.base_url else None, source]
 
 
 class _Pool:
@@ -201,15 +229,12 @@ def _laying(chats: Any) -> Callable[[Case | None], None]:
     return lay_in
 
 
-def _paid(config: RouterConfig, given: Mapping[str, Any]) -> list[str]:
-    """Tiers that cost money: an evaluation calls none of them unless it is told to."""
-    return [tier.name for tier in config.tiers if tier.name not in given and (tier.price.input or tier.price.output)]
-
-
 @contextmanager
-def _built(config: RouterConfig, *, recorded: bool, given: tuple[str, ...] = ()) -> Iterator[Decider]:
+def _built(config: RouterConfig, *, recorded: bool, allow_paid: bool, given: tuple[str, ...] = ()) -> Iterator[Decider]:
     from tiergraph.decider import create_decider
 
+    if not allow_paid:
+        refuse_paid_models(config, _WHO)
     reachable = config.ladder.names if recorded else given
     with create_decider(config, given=reachable) as decider:
         decider.warm()

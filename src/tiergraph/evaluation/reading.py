@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Unpack, cast
 
 from tiergraph.errors import InputError
+from tiergraph.evaluation.case_fields import shown
 from tiergraph.evaluation.case_rows import to_row
 from tiergraph.evaluation.case_shapes import langsmith_shape, own_shape, record_shape, renamed
 from tiergraph.evaluation.case_tables import frame_lines, places_of, read_csv_lines
@@ -337,7 +338,7 @@ def _json_line(case: Case) -> bytes:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{case.id!r} holds what JSON has no form for ({type(error).__name__}). Fix: make it text.", code="not_json"
+            f"{shown(case.id)} holds what JSON has no form for ({type(error).__name__}). Fix: make it text.", code="not_json"
         ) from None
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
 

@@ -56,8 +56,10 @@ def evaluate(
         resamples: Bootstrap resamples for each interval, >= 100.
         seed: Of resampling and of the baselines that draw.
         by: Names of strata to break figures down by; by default all that the cases have.
-        digest: With a graph or a function: what names all that decides what it answers. Needed for ``cache``.
-        options: With a `RouterConfig`: ``retriever``, ``models``, ``judge``, ``scorer``, ``allow_paid``; with a graph:
+        digest: With a graph, a function or a scorer of your own: what names all that decides what it answers. A
+            ``cache`` needs it.
+        options: With a `RouterConfig`: ``allow_paid`` (else nothing is called that is hosted, external or priced) and,
+            for a cascade, ``retriever``, ``models``, ``judge``, ``scorer``; with a graph:
             ``config``, ``scorer``, ``name``; with a judge: ``threshold``.
 
     Raises:
@@ -68,6 +70,11 @@ def evaluate(
     from tiergraph.evaluation.figures import build_report
     from tiergraph.evaluation.opening import opened
 
+    if not isinstance(suite, Suite):
+        raise InputError(
+            f"The suite is a {type(suite).__name__}. Fix: Suite.from_pandas, Suite.from_jsonl or Suite(name=, cases=).",
+            code="bad_suite",
+        )
     if resamples < 100:
         raise InputError(f"resamples: {resamples!r} are too few. Fix: at least 100.", code="bad_option")
     if workers is not None and workers < 1:

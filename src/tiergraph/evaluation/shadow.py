@@ -8,16 +8,20 @@
 It works in one daemon thread behind a bounded queue. The live path hands a request over and goes on: where the queue
 is full the request is dropped and counted. The thread shares the machine with the live router.
 
-Failure rule: nothing that goes wrong here reaches the live path. It is counted by the class of its error, and what the
-candidate raised stands in the log by class too; no line of the log holds content.
+Failure rule: nothing that goes wrong here reaches the live path, not even a wish to end the process; only an interrupt
+of the host itself goes on to it. It is counted by the class of its error, and what the candidate raised stands in the
+log by class too; no line of the log holds content. A process that forks gives its child a shadow that starts anew.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import threading
 import time
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextvars import Context
@@ -127,15 +131,27 @@ class Shadow:
             if self._owned:
                 self._decider.close()
             raise
+        self._closed = False
+        self._torn = b""
+        self._start_anew()
+        _ALIVE.add(self)
+
+    def _start_anew(self) -> None:
+        """Nothing waits, runs or was counted: so it is at first, and in the child of a fork.
+
+        There the parent's thread does not run, its requests are the parent's, and its lock may be held for ever.
+        """
         self._changed = threading.Condition()
         self._waiting: deque[_Job] = deque()
         self._thread: threading.Thread | None = None
-        self._busy = self._closed = False
+        self._busy = False
         self._counted: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
 
     def observe(self, request: Any, live: Decision | Mapping[str, Any]) -> None:
         """Hand over a request that was served. Returns at once and raises nothing.
+
+        An interrupt in the main thread is the host's own, and goes on to it.
 
         Args:
             request: A `Request`, what makes one when called, a text, or keyword arguments of `Decider.decide`.
@@ -143,7 +159,9 @@ class Shadow:
         """
         try:
             self._observe(request, live)
-        except Exception as error:  # the live path must not notice
+        except BaseException as error:  # the live path must not notice, whatever a request that is called raises
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
             self._fail(error)
 
     def _observe(self, request: Any, live: Decision | Mapping[str, Any]) -> None:
@@ -163,7 +181,7 @@ class Shadow:
                 self._counted["dropped"] += 1
                 return
             self._waiting.append(job)
-            if self._thread is None or not self._thread.is_alive():  # not yet started, or left behind by a fork
+            if self._thread is None or not self._thread.is_alive():
                 # In a context of its own: nothing of the host's run, its callbacks or its thread, is visible there.
                 self._thread = threading.Thread(
                     target=Context().run, args=(self._work,), name="tiergraph-shadow", daemon=True
@@ -265,13 +283,40 @@ class Shadow:
             self.lines.append(line)
             return
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+        self._append(self._torn + data)
+
+    def _append(self, data: bytes) -> None:
+        """All of it, or an `OSError`; after one that came in the middle of a line the next write ends that line."""
+        assert self._log is not None
         with self._log.open("ab", buffering=0) as file:
-            file.write(data)
+            done = 0
+            try:
+                while done < len(data):
+                    written = os.write(file.fileno(), data[done:])
+                    if not written:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    done += written
+            finally:
+                if done:
+                    self._torn = b"" if data[:done].endswith(b"\n") else b"\n"
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
             self._counted["failed"] += 1
             self._failures[type(error).__name__] += 1
+
+
+_ALIVE: weakref.WeakSet[Shadow] = weakref.WeakSet()
+"""Shadows of this process, none of which is kept by it."""
+
+
+def _after_fork() -> None:
+    for shadow in list(_ALIVE):
+        shadow._start_anew()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _loaded(

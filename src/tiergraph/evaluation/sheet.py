@@ -68,7 +68,8 @@ class Sheet:
         """The mean of ``values`` over the cases ``at``; NaN is unscored and left out."""
         known = ~np.isnan(values)
         if known.any():
-            weights, share = self.weights(at[known]), more.get("unit") == "share"
+            weights = self.weights(at[known])
+            share = more.get("unit") == "share" or bool(np.isin(values[known], (0.0, 1.0)).all())
             found = mean_interval(values[known], self.groups_of(at[known]), weights=weights, share=share)
             self.add(name, found, **more)
 

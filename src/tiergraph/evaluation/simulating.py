@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _UNSENT = ("forbidden", "over_budget", "unreachable", "withheld")
 """Codes of hops in which nothing was sent, or nothing arrived."""
 
+_MOST_RETRIES = 1_000
+"""More than any setting allows: a number beyond it is none that was counted."""
+
 _FIRST = 5
 """First column of sums that is of a tier."""
 
@@ -230,7 +233,8 @@ def _of_report(report: Report, tiers: list[str]) -> _Evidence:
     outcomes = np.full((len(rows), len(tiers)), np.nan)
     for number, row in enumerate(rows):
         seen = row.observation
-        for tier in [hop.tier for hop in seen.hops] or ([seen.tier] if seen.tier else []):
+        sent = [hop.tier for hop in seen.hops if hop.code not in _UNSENT]
+        for tier in sent if seen.hops else ([seen.tier] if seen.tier else []):
             if tier not in places:
                 raise _unpriced(tier, tiers)
             paid[number, places[tier]] += 1
@@ -260,7 +264,7 @@ def _of_log(log: Records, tiers: list[str]) -> _Evidence:
                 continue
             if hop["tier"] not in places:
                 raise _unpriced(hop["tier"], tiers)
-            paid[number, places[hop["tier"]]] += 1 + int(hop.get("retries") or 0)
+            paid[number, places[hop["tier"]]] += 1 + (hop.get("retries") or 0)
         taken.append(record.get("tier") or NOBODY)
     nothing = np.full(len(records), np.nan)
     return _Evidence(
@@ -283,16 +287,25 @@ def _records(log: Records) -> tuple[list[Mapping[str, Any]], int]:
     for line in _lines(log):
         try:
             record = line if isinstance(line, Mapping) else json.loads(line)
-            hops = record["hops"]
-            if not all(isinstance(hop["tier"], str) for hop in hops):
-                raise TypeError
-        except (ValueError, KeyError, TypeError):
+            _check_record(record)
+        except (ValueError, KeyError, TypeError, AttributeError):
             broken += 1
         else:
             good.append(record)
     if not good:
         raise InputError("The log has no record that can be read. Fix: give what a RecordLog wrote.", code="no_records")
     return sorted(good, key=lambda record: (str(record.get("input_hash")), str(record.get("id")))), broken
+
+
+def _check_record(record: Mapping[str, Any]) -> None:
+    """Raise what `_records` catches where a part that is needed is not there, or of another kind."""
+    if not isinstance(record.get("tier"), str | None):
+        raise TypeError
+    for hop in record["hops"]:
+        retries = hop.get("retries")
+        count = retries is None or (isinstance(retries, int) and 0 <= retries <= _MOST_RETRIES)
+        if not (isinstance(hop["tier"], str) and count):
+            raise TypeError
 
 
 def _lines(log: Records) -> Iterable[Any]:

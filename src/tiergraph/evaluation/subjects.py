@@ -392,7 +392,9 @@ def observed_record(case: Case, record: Mapping[str, Any], qualities: Sequence[f
 def _asked(case: Case, findings: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """Kinds that were found in the request itself: what a case states is not about drafts and retrieved documents."""
     outside = ("draft",) if case.documents else ("draft", "document")
-    return tuple(dict.fromkeys(finding["kind"] for finding in findings if finding["where"] not in outside))
+    return tuple(
+        dict.fromkeys(finding["kind"] for finding in findings if finding.get("where", "question") not in outside)
+    )
 
 
 def known_score(case: Case, text: str, tier: str) -> float | None:

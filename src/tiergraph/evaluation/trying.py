@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiergraph.evaluation.cases import Suite, digest_of
 from tiergraph.evaluation.observing import observe
+from tiergraph.evaluation.paid import paid
 from tiergraph.evaluation.subjects import GraphSubject, Scorer
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def tried(
     """
     asked = [case for case in suite if not case.outcomes and (case.expect.contains or scorer is not None)]
     tiers = [tier for tier in decider.config.tiers if tier.name not in decider.unreachable]
-    free = [tier.name for tier in tiers if not (tier.price.input or tier.price.output)]
+    free = [tier.name for tier in tiers if not paid(tier)]
     if not asked or len(free) < 2:
         return Tried(suite, {})
     silent: dict[str, frozenset[str]] = {}
@@ -84,7 +85,7 @@ def _alone(decider: Decider, tier: str, retriever: Any, scorer: Scorer | None) -
     )
     graph = create_tier_router(config, decider=Own(config, chain, unreachable=decider.unreachable), retriever=retriever)
     documents = None if retriever is None else getattr(retriever, "digest", None)
-    nameless = retriever is not None and documents is None
+    nameless = (retriever is not None and documents is None) or (scorer is not None and not hasattr(scorer, "digest"))
     # Whatever decides what one tier answers; neither the judge's threshold nor the profile is in it.
     parts = [each.model_dump(mode="json") for each in (*config.tiers, config.policy, config.budgets, config.retrieval)]
     digest = None if nameless else digest_of(parts, decider.chain.digest, tier, documents, sorted(decider.unreachable))

@@ -5,11 +5,11 @@ Rule: a difference whose interval includes zero is said to be not sure, and a ba
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from tiergraph.evaluation.comparing import CLOSE
 from tiergraph.evaluation.report import ROUTER, Figure, Report
 from tiergraph.evaluation.tables import Money, amount, interval, is_share, label, number
 
@@ -76,43 +76,64 @@ def compared(report: Report, name: str, than: str) -> str | None:
 
 
 def verdict(difference: Figure) -> Literal["better", "worse", "not sure", "no interval"]:
-    """What a paired difference of the router shows, by its interval and by which way is better."""
+    """What a paired difference of the router shows, by its interval and by which way is better.
+
+    An end of the interval that is zero but for rounding is zero.
+    """
     if difference.value is None or difference.low is None or difference.high is None or difference.better is None:
         return "no interval"
-    if difference.low <= 0 <= difference.high:
+    if difference.low <= CLOSE and difference.high >= -CLOSE:
         return "not sure"
-    return "better" if (difference.low > 0) == (difference.better == "higher") else "worse"
+    return "better" if (difference.low > CLOSE) == (difference.better == "higher") else "worse"
 
 
 def _kept(report: Report) -> Iterator[str]:
-    """What the router (of a cascade: all of it) costs and keeps, beside always asking the dearest tier."""
+    """What the router (of a cascade: all of it) costs and keeps, beside always asking the top tier.
+
+    A share has the interval of its own figure or none: the chart may be of other cases.
+    """
     chart: dict[str, Any] = report.charts.get("cost_quality") or {}
     tiers = [mark for mark in chart.get("marks", ()) if mark["kind"] == "tier"]
     points = [mark for mark in chart.get("marks", ()) if mark["kind"] == "operating"]
     if not tiers or not points:
         return
-    at, dearest = points[-1], max(tiers, key=lambda mark: mark["x"])
-    if dearest["x"] <= 0 or dearest["y"] <= 0:
-        return
-    unit, money, who = str(chart.get("y_unit", "")), Money.of(report), at["name"] if at["name"] == "cascade" else ROUTER
-    same = [each for name in ("quality", "solved") if (each := _figure(report, name)) and _near(each, at["y"])]
-    ends = _ends(same[0], money) if same else ""
-    percent = " %" if is_share(unit) else f" {unit}".rstrip()
-    cost = "of the cost" if "USD" in str(chart.get("x_unit")) else "of the calls"
-    kept = _figure(report, "quality_kept") if who == ROUTER else None
-    share = f"{_percent(at['y'] / dearest['y'])}{_ends(kept, money) if kept else ''}"
-    yield (
-        f"At {_percent(at['x'] / dearest['x'])} {cost} of always using {dearest['name']} the {who} keeps "
-        f"{share} of its score: {number(at['y'], unit)}{percent}{ends} against {number(dearest['y'], unit)}{percent}."
-    )
+    at, whole = points[-1], points[-1]["name"] == "cascade"
+    sentence = _cascade_kept(chart, tiers, at) if whole else _router_kept(report, tiers[-1]["name"])
+    if sentence:
+        yield sentence
     best = max(tiers, key=lambda mark: mark["y"])
     if best["y"] >= at["y"] and best["x"] <= at["x"]:
+        who = at["name"] if whole else ROUTER
         yield f"Always using {best['name']} scores no less and costs no more: the {who} is of no use at this point."
 
 
-def _near(figure: Figure, value: float) -> bool:
-    """Whether an interval of the figure is one of the value; the chart may be of fewer cases."""
-    return figure.value is not None and math.isclose(figure.value, value, rel_tol=1e-4)
+def _router_kept(report: Report, top: str) -> str | None:
+    """From figures over the cases that the router gave to a tier."""
+    money, kept, cost = Money.of(report), _figure(report, "quality_kept"), _figure(report, "cost_kept")
+    if kept is None:
+        return None
+    share = f"{amount(kept, money)}{_ends(kept, money)}"
+    over = f"over the {kept.n:,} requests that it gave to a tier"
+    if cost is None:
+        return f"The router keeps {share} of the score of always using {top}, {over}."
+    paid = f"{amount(cost, money)}{_ends(cost, money)}"
+    where = over if cost.n == kept.n else f"{over} (cost: {cost.n:,})"
+    return f"At {paid} of the cost of always using {top} the router keeps {share} of its score, {where}."
+
+
+def _cascade_kept(chart: Mapping[str, Any], tiers: Sequence[Mapping[str, Any]], at: Mapping[str, Any]) -> str | None:
+    """From the chart alone, without intervals."""
+    dearest, unit = max(tiers, key=lambda mark: mark["x"]), str(chart.get("y_unit", ""))
+    if dearest["x"] <= 0 or dearest["y"] <= 0:
+        return None
+    percent = " %" if is_share(unit) else f" {unit}".rstrip()
+    cost = "of the cost" if "USD" in str(chart.get("x_unit")) else "of the calls"
+    over = f", over {chart['n']:,} requests of the chart" if "n" in chart else ""
+    return (
+        f"At {_percent(at['x'] / dearest['x'])} {cost} of always using {dearest['name']} the cascade keeps "
+        f"{_percent(at['y'] / dearest['y'])} of its score: {number(at['y'], unit)}{percent} against "
+        f"{number(dearest['y'], unit)}{percent}{over}."
+    )
 
 
 def _against(report: Report) -> Iterator[str]:
@@ -161,7 +182,7 @@ def _sentence(report: Report, name: str, difference: _Difference) -> str:
 
 
 def _than(gain: float) -> str:
-    return "better" if gain > 0 else "worse" if gain < 0 else "no better and no worse"
+    return "better" if gain > CLOSE else "worse" if gain < -CLOSE else "no better and no worse"
 
 
 def _cascade(report: Report) -> Iterator[str]:

@@ -1,0 +1,69 @@
+"""What an evaluation may call: nothing that costs money or leaves, unless it is told to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tiergraph.config import RouterConfig, expand_env
+from tiergraph.endpoints import HOSTED, JudgeConfig
+from tiergraph.errors import ConfigError
+from tiergraph.tiers import Tier
+
+if TYPE_CHECKING:
+    from tiergraph.config import RouterModelConfig
+    from tiergraph.decider import Decider
+
+FIX = "pass allow_paid=True (on the command line --allow-paid) to let it, or use models that are in this process."
+
+
+def paid(tier: Tier) -> bool:
+    """Whether asking a tier costs money or sends the request away."""
+    return tier.location == "external" or tier.price.input > 0 or tier.price.output > 0
+
+
+def refuse_paid_models(config: RouterConfig, who: str) -> None:
+    """Raise where a router model is hosted or external, before it is loaded: a probe costs too.
+
+    Args:
+        config: Of the router.
+        who: Who would call it, such as ``the candidate``.
+
+    Raises:
+        ConfigError: Names the model and the fix.
+    """
+    for number, link in enumerate(config.router.links):
+        where = f"router.chain.{number}" if config.router.chain else "router.model"
+        if link.scheme in HOSTED or link.location == "external":
+            raise ConfigError(f"{where}: {who} would call {link.model!r} for every request.", fix=FIX)
+        if link.scheme == "embedding":
+            _refuse_paid_embeddings(link, config, where, who)
+
+
+def _refuse_paid_embeddings(link: RouterModelConfig, config: RouterConfig, where: str, who: str) -> None:
+    from tiergraph.proposers.routes import Sets, load_routes
+
+    sets = Sets(config.ladder, config.router.intents, config.router.reasons)
+    embeddings = load_routes(expand_env(link.name), sets).config.embeddings
+    if embeddings.scheme in HOSTED or embeddings.location == "external":
+        raise ConfigError(f"{where}: {who} would call the embedding model {embeddings.model!r}.", fix=FIX)
+
+
+def refuse_paid_links(decider: Decider, who: str) -> None:
+    """As `refuse_paid_models`, of router models that are loaded."""
+    from tiergraph.proposers.hosted import HostedProposer
+
+    for link in decider.chain.links:
+        if isinstance(link.proposer, HostedProposer) or link.proposer.location == "external":
+            raise ConfigError(f"{who.capitalize()} would call {link.proposer.name!r} for every request.", fix=FIX)
+
+
+def refuse_paid_helpers(config: RouterConfig, who: str, *, retriever: Any = None, judge: Any = None) -> None:
+    """Raise where the retriever or the judge is hosted or external; a judge that is given replaces the configured."""
+    if retriever is not None and config.retrieval.location == "external":
+        raise ConfigError(f"retrieval: {who} would search outside for its requests.", fix=FIX)
+    configured = config.cascade.judge
+    if judge is not None:
+        if judge.location == "external":
+            raise ConfigError(f"{who.capitalize()} would call the judge {judge.name!r}.", fix=FIX)
+    elif isinstance(configured, JudgeConfig) and (configured.scheme in HOSTED or configured.location == "external"):
+        raise ConfigError(f"cascade.judge: {who} would call {configured.model!r}.", fix=FIX)
