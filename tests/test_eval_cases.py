@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from tiergraph.config import RouterConfig
 from tiergraph.errors import InputError
 from tiergraph.evaluation import Case, Expect, Figure, Problem, Report, Suite
+from tiergraph.evaluation.cases import FINDING_KINDS
 from tiergraph.evaluation.observations import Hop, Observation
 from tiergraph.evaluation.report import FORMAT, VERSION, Row, by_id
 from tiergraph.tiers import Tier
@@ -165,6 +167,35 @@ def test_a_case_that_names_a_tier_off_the_ladder_becomes_a_problem(part: dict[st
 def test_a_suite_that_leaves_no_case_on_a_ladder_is_refused() -> None:
     with pytest.raises(InputError, match="'midi'"):
         _suite(Case(id="a", text="q", outcomes={"midi": 1.0})).on(["mini"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "code", "said"),
+    [
+        *(
+            ({"outcomes": {"mini": bad}}, "bad_score", "'mini'")
+            for bad in (1.01, -0.01, float("nan"), float("inf"), "1", None)
+        ),
+        *(({"costs": {"mini": bad}}, "bad_cost", "'mini'") for bad in (-0.01, float("nan"), float("inf"), "1", None)),
+        ({"expect": Expect(findings={"pii": True, "pij": True})}, "unknown_finding", "'pij'"),
+        *(({"expect": Expect(difficulty=bad)}, "bad_difficulty", "difficulty") for bad in (0, 4, "hard")),  # type: ignore[arg-type]
+    ],
+)
+def test_a_case_of_code_with_a_value_out_of_range_is_refused(parts: dict[str, Any], code: str, said: str) -> None:
+    with pytest.raises(InputError) as raised:
+        Case(id="case-17", text="q", **parts)
+    assert raised.value.code == code
+    for part in ("'case-17'", said, "Fix:"):
+        assert part in str(raised.value)
+
+
+def test_a_case_takes_values_at_the_ends_of_their_ranges() -> None:
+    known = {"mini": 0, "large": 1.0, "mid": np.float32(0.5), "own": np.int64(1), "flag": True}
+    case = Case(id="a", text="q", outcomes=known, costs={"mini": 0, "large": 1e9})
+    assert (case.outcomes, case.costs) == (known, {"mini": 0, "large": 1e9})
+    for difficulty in (None, 1, 2, 3):
+        expect = Expect(difficulty=difficulty, findings=dict.fromkeys(FINDING_KINDS, True))  # type: ignore[arg-type]
+        assert Case(id="a", text="q", expect=expect).expect == expect
 
 
 def test_a_suites_ladder_takes_the_place_of_a_configurations() -> None:

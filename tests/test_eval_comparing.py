@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from paired_reports import make_report, make_row
 
 from tiergraph.errors import InputError
-from tiergraph.evaluation.comparing import Comparison, compare
+from tiergraph.evaluation.comparing import Comparison, compare, sure
+from tiergraph.evaluation.observations import Hop, Observation
+from tiergraph.evaluation.report import Figure, Report, Row
 
 BEFORE = (
     make_row("a", "big", 1.0, 4.0),
@@ -207,3 +210,110 @@ def test_the_table_and_the_json_hold_every_difference():
     assert names[1:] == [figure.name for figure in found.differences]
     value = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert [each["name"] for each in value["differences"]] == names[1:]
+
+
+def test_a_change_of_nothing_but_rounding_is_not_sure():
+    figure = Figure(name="quality", value=2e-12, low=1e-12, high=3e-12, n=9)
+    assert not sure(figure)
+    assert not sure(replace(figure, value=-2e-12, low=-3e-12, high=-1e-12))
+    assert sure(replace(figure, value=1e-6, low=1e-7, high=2e-6))
+    assert sure(replace(figure, value=-1e-6, low=-2e-6, high=-1e-7))
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [(0, 30, "30 more"), (30, 0, "30 fewer")])
+def test_how_many_more_or_fewer_requests_nobody_takes_is_said_where_it_is_sure(before, after, said):
+    def report(handed: int) -> Report:
+        return make_report([make_row(f"c{i:03}", None if i < handed else "big", 0.5) for i in range(100)])
+
+    lines = compare(report(before), report(after)).sentences()
+    assert any(line.startswith(f"Nobody takes {said} requests: ") for line in lines)
+    assert not any("Nobody takes" in line for line in compare(report(after), report(after)).sentences())
+    assert not any("Nobody takes" in line for line in compare(report(0), report(1)).sentences())
+
+
+def test_what_a_cascade_spent_without_an_answer_counts_for_the_cost_of_a_solved_request():
+    before = [make_row("a", "big", 1.0, 4.0, solved=1.0), make_row("b", "big", 1.0, 4.0, solved=1.0)]
+    after = [make_row("a", "big", 1.0, 4.0, solved=1.0), make_row("b", None, None, 4.0, solved=0.0)]
+    found = compare(make_report(before), make_report(after)).difference("cost_per_solved")
+    assert found.value == pytest.approx(8.0 - 4.0)
+
+
+def whole() -> dict:
+    """A report as its file holds it, with everything that has a type."""
+    seen = Observation(
+        case="a",
+        tier="big",
+        score=0.4,
+        tier_probabilities={"small": 0.6, "big": 0.4},
+        allowed=("small", "big"),
+        hops=(Hop(tier="big", score=0.5, code=None),),
+        quality=1.0,
+    )
+    row = Row(
+        observation=seen, quality=1.0, cost_usd=2.0, outcomes={"big": 1.0}, costs={"big": 2.0}, right={"pii": True}
+    )
+    figure = Figure(name="quality", value=1.0, low=0.9, high=1.0, n=1, better="higher")
+    return json.loads(json.dumps(make_report([row], figures=[figure]).as_json()))
+
+
+def test_a_report_with_every_part_is_read_back():
+    assert Report.from_json(whole()).as_json() == whole()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("suite",), []),
+        (("suite", "digest"), 7),
+        (("suite", "scale"), "x"),
+        (("suite", "tiers"), {}),
+        (("suite", "tiers", 0), "small"),
+        (("suite", "tiers", 0, "name"), None),
+        (("subject",), None),
+        (("charts",), []),
+        (("charts",), {"cost_quality": {"marks": 3}}),
+        (("charts",), {"cost_quality": {"marks": [{"name": "a", "kind": "tier", "x": "1", "y": 1.0}]}}),
+        (("timing",), 1),
+        (("left_out",), []),
+        (("left_out", "problems"), 3),
+        (("figures",), {}),
+        (("figures", 0), "quality"),
+        (("figures", 0, "name"), 3),
+        (("figures", 0, "value"), "1"),
+        (("figures", 0, "value"), True),
+        (("figures", 0, "low"), [0.1]),
+        (("figures", 0, "high"), float("nan")),
+        (("figures", 0, "n"), 1.5),
+        (("figures", 0, "better"), "more"),
+        (("figures", 0, "better"), ["higher"]),
+        (("figures", 0, "by"), 1),
+        (("rows",), None),
+        (("rows", 0), []),
+        (("rows", 0, "quality"), "good"),
+        (("rows", 0, "quality"), 1.5),
+        (("rows", 0, "outcomes"), [1.0]),
+        (("rows", 0, "outcomes", "big"), None),
+        (("rows", 0, "outcomes", "big"), -0.5),
+        (("rows", 0, "right", "pii"), "yes"),
+        (("rows", 0, "strata"), {"kind": ["a"]}),
+        (("rows", 0, "group"), {}),
+        (("rows", 0, "observation"), None),
+        (("rows", 0, "observation", "case"), 1),
+        (("rows", 0, "observation", "tier"), ["big"]),
+        (("rows", 0, "observation", "score"), 2),
+        (("rows", 0, "observation", "hops"), 3),
+        (("rows", 0, "observation", "hops", 0), "big"),
+        (("rows", 0, "observation", "hops", 0, "code"), 5),
+        (("rows", 0, "observation", "allowed"), "big"),
+        (("rows", 0, "observation", "tier_probabilities", "big"), "x"),
+    ],
+)
+def test_a_report_with_a_part_of_another_kind_is_one_mistake_of_the_file(place, value):
+    broken = whole()
+    inside = broken
+    for step in place[:-1]:
+        inside = inside[step]
+    inside[place[-1]] = value
+    with pytest.raises(InputError, match=r"old\.json.*Fix") as caught:
+        Report.from_json(broken, name="old.json")
+    assert caught.value.code == "bad_report"

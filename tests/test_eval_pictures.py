@@ -489,16 +489,42 @@ def test_lower_is_better_where_it_is() -> None:
     assert verdict(replace(gap, better=None)) == "no interval"
 
 
-def test_what_the_router_costs_and_keeps_is_against_the_dearest_tier() -> None:
+def kept(name: str, value: float, n: int = 500, **ends: float) -> Figure:
+    return Figure(name=name, value=value, n=n, unit="share", better="higher", **ends)
+
+
+def two_tiers(*more: dict[str, Any]) -> dict[str, Any]:
     marks = [
         {"name": "weak", "kind": "tier", "x": 0.001, "y": 0.4},
         {"name": "strong", "kind": "tier", "x": 0.1, "y": 0.8},
-        {"name": "here", "kind": "operating", "x": 0.034, "y": 0.776},
+        *more,
     ]
-    chart = {"x_unit": "USD per request", "y_unit": "share of cases", "lines": [], "marks": marks}
-    said = says(replace(with_figures(), charts={"cost_quality": chart}))[0]
-    assert (
-        said == "At 34 % of the cost of always using strong the router keeps 97 % of its score: 77.6 % against 80.0 %."
+    chart = {"x_unit": "USD per request", "y_unit": "share of cases", "n": 500, "lines": [], "marks": marks}
+    return {"cost_quality": chart}
+
+
+HERE = {"name": "router", "kind": "operating", "x": 0.034, "y": 0.776}
+
+
+def test_what_the_router_keeps_is_said_by_its_own_figures_and_never_by_the_chart() -> None:
+    figures = (kept("quality_kept", 0.91, 480, low=0.88, high=0.94), kept("cost_kept", 0.4, 480, low=0.38, high=0.42))
+    said = says(replace(with_figures(*figures), charts=two_tiers(HERE)))[0]
+    assert said == (
+        "At 40.0 % (95 % interval 38.0 to 42.0) of the cost of always using strong the router keeps 91.0 % "
+        "(95 % interval 88.0 to 94.0) of its score, over the 480 requests that it gave to a tier."
+    )
+
+
+def test_without_figures_of_what_is_kept_nothing_is_said_of_it() -> None:
+    quality = Figure(name="quality", value=0.776, low=0.7, high=0.8, n=500, unit="share of cases", better="higher")
+    said = says(replace(with_figures(quality), charts=two_tiers(HERE)))
+    assert not any("keeps" in sentence for sentence in said)
+
+
+def test_without_prices_only_the_score_that_is_kept_is_said() -> None:
+    report = replace(with_figures(kept("quality_kept", 1.1, 480)), charts=two_tiers(HERE))
+    assert says(report)[0] == (
+        "The router keeps 110.0 % of the score of always using strong, over the 480 requests that it gave to a tier."
     )
 
 
@@ -510,8 +536,16 @@ def test_a_router_that_one_tier_beats_is_said_to_be_of_no_use() -> None:
     ]
     chart = {"x_unit": "USD per request", "y_unit": "share of cases", "lines": [], "marks": marks}
     said = says(replace(with_figures(), charts={"cost_quality": chart}))
-    assert "of always using dear the router" in said[0]
     assert "Always using cheap scores no less and costs no more: the router is of no use at this point." in said
+
+
+@pytest.mark.parametrize("end", [1e-12, -1e-12, 0.0])
+def test_an_end_that_is_zero_but_for_rounding_is_zero(end: float) -> None:
+    gap = Figure(name="apgr", value=2e-12, low=end, high=3e-12, n=500, of="router - length", better="higher")
+    assert verdict(gap) == "not sure"
+    assert verdict(replace(gap, low=-3e-12, high=end)) == "not sure"
+    assert verdict(replace(gap, value=0.1, low=1e-6, high=0.2)) == "better"
+    assert verdict(replace(gap, value=-0.1, low=-0.2, high=-1e-6)) == "worse"
 
 
 def test_what_policy_let_through_comes_first() -> None:
@@ -545,9 +579,13 @@ def test_a_cascade_is_compared_as_a_whole() -> None:
         {"name": "router", "kind": "operating", "x": 0.02, "y": 0.6},
         {"name": "cascade", "kind": "operating", "x": 0.05, "y": 0.8},
     ]
-    chart = {"x_unit": "USD per request", "y_unit": "share of cases", "lines": [], "marks": marks}
-    said = says(replace(with_figures(), charts={"cost_quality": chart}))[0]
-    assert said.startswith("At 50 % of the cost of always using strong the cascade keeps 100 % of its score: 80.0 %")
+    chart = {"x_unit": "USD per request", "y_unit": "share of cases", "n": 70, "lines": [], "marks": marks}
+    figures = (kept("quality_kept", 0.75, low=0.7, high=0.8), kept("cost_kept", 0.2, low=0.1, high=0.3))
+    said = says(replace(with_figures(*figures), charts={"cost_quality": chart}))[0]
+    assert said == (
+        "At 50 % of the cost of always using strong the cascade keeps 100 % of its score: 80.0 % against 80.0 %, "
+        "over 70 requests of the chart."
+    )
 
 
 def test_few_cases_are_said_to_be_few() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import json
+import os
+import signal
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -197,6 +202,103 @@ def test_a_request_that_cannot_be_read_reaches_nobody():
         shadow.observe("hello", {"no": "record"})
         assert dict(shadow.counts.failures) == {"InputError": 1, "ZeroDivisionError": 1, "KeyError": 1}
         assert shown(shadow) == []
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, BaseException])
+def test_a_request_that_asks_the_process_to_end_when_it_is_called_ends_nothing(error):
+    def leave() -> str:
+        raise error
+
+    with Shadow(decider()) as shadow:
+        shadow.observe(leave, decider().decide("hello"))
+        assert dict(shadow.counts.failures) == {error.__name__: 1}
+
+
+def test_an_interrupt_reaches_the_host_in_its_main_thread_and_only_there():
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    live = decider().decide("hello")
+    with Shadow(decider()) as shadow:
+        with pytest.raises(KeyboardInterrupt):
+            shadow.observe(interrupted, live)
+        assert shadow.counts.failed == 0
+        thread = threading.Thread(target=shadow.observe, args=(interrupted, live))
+        thread.start()
+        thread.join()
+        assert dict(shadow.counts.failures) == {"KeyboardInterrupt": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_was_forked_while_the_lock_was_held_serves_and_has_a_shadow_of_its_own():
+    live = decider().decide("hello")
+    slow = Slow(make_config().ladder, tier="middle")
+    with Shadow(Decider(make_config(), slow), queue=5) as shadow:
+        for text in ("one", "two"):  # one is with the parent's thread, the other waits
+            shadow.observe(text, live)
+        assert slow.entered.wait(20)
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with shadow._changed:
+                held.set()
+                done.wait(20)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(20)
+        child = os.fork()
+        if child == 0:  # nothing may leave this branch
+            code = 3
+            try:
+                signal.alarm(20)  # a lock that is never given back would stop the test
+                slow.leave.set()
+                fresh = shadow.counts.seen == 0 and not shadow._waiting
+                shadow.observe("three", live)
+                code = 0 if fresh and shadow.flush(10) and shadow.counts.done == 1 else 4
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        done.set()
+        holder.join()
+        slow.leave.set()
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert shadow.flush(20)
+        assert shadow.counts.done == 2
+
+
+def test_a_shadow_that_nobody_holds_is_collected():
+    shadow = Shadow(decider())
+    seen = weakref.ref(shadow)
+    del shadow
+    gc.collect()
+    assert seen() is None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_short_write_is_finished_or_counted_and_never_swallows_the_next_line(fails, tmp_path, monkeypatch):
+    log = tmp_path / "shadow.jsonl"
+    write, pieces = os.write, []
+
+    def short(file: int, data: bytes) -> int:
+        if b'"version"' not in data and not pieces:
+            return write(file, data)
+        pieces.append(len(data))
+        if fails and len(pieces) == 2:
+            raise OSError(errno.ENOSPC, "full")
+        return write(file, data[:40] if len(pieces) == 1 else data)
+
+    with Shadow(decider(), log=log) as shadow:
+        monkeypatch.setattr(os, "write", short)
+        for text in ("one", "two", "three"):
+            shadow.observe(text, decider().decide(text))
+            assert shadow.flush(20)
+        monkeypatch.undo()
+        counts = shadow.counts
+    assert (counts.done, dict(counts.failures)) == ((2, {"OSError": 1}) if fails else (3, {}))
+    report = shadow_report(log)
+    assert (report.n, report.broken) == ((2, (1,)) if fails else (3, ()))
 
 
 def test_a_log_that_cannot_be_written_any_more_is_counted(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from paired_reports import make_report, make_row
 from routers import Bench, make_config
 
 from tiergraph.errors import InputError
+from tiergraph.evaluation.observations import Hop
 from tiergraph.evaluation.simulating import Simulation, simulate
 from tiergraph.records import RecordLog
 from tiergraph.testing import ScriptedChat, ScriptedJudge
@@ -51,6 +53,49 @@ def test_every_hop_of_an_escalation_is_paid():
     exhausted = of_rows(make_row("a", None, hops=("small", "big"), outcome="human"))
     assert value(exhausted, "cost_usd") == pytest.approx(SMALL + BIG)
     assert value(exhausted, "cost_usd", "always big") == pytest.approx(BIG)
+
+
+@pytest.mark.parametrize("code", ["forbidden", "over_budget", "unreachable", "withheld"])
+def test_a_hop_in_which_nothing_was_sent_costs_nothing_in_a_report_as_in_a_log(code):
+    rows = [make_row(f"c{i}", "big", hops=("small", "big")) for i in range(10)]
+    unsent = [
+        replace(row, observation=replace(row.observation, hops=(Hop(tier="small", code=code), Hop(tier="big"))))
+        for row in rows
+    ]
+    hops = [{"tier": "small", "code": code, "retries": 0}, {"tier": "big", "code": None, "retries": 0}]
+    log = [{"id": str(i), "input_hash": str(i), "tier": "big", "hops": hops} for i in range(10)]
+    assert value(of_rows(*unsent), "cost_usd") == pytest.approx(BIG)
+    assert value(simulate(log=log, **TRAFFIC), "cost_usd") == pytest.approx(BIG)
+    assert value(of_rows(*rows), "cost_usd") == pytest.approx(SMALL + BIG)
+
+
+def test_what_was_never_sent_reaches_no_tier():
+    row = make_row("b", "small")
+    unsent = replace(row, observation=replace(row.observation, hops=(Hop(tier="small", code="unreachable"),)))
+    assert value(of_rows(make_row("a", "big"), unsent), "cost_usd") == pytest.approx(BIG / 2)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"hops": [{"tier": "big", "retries": "x"}], "tier": "big"},
+        {"hops": [{"tier": "big", "retries": -1}], "tier": "big"},
+        {"hops": [{"tier": "big", "retries": 10**400}], "tier": "big"},
+        {"hops": [{"tier": "big", "retries": 1.5}], "tier": "big"},
+        {"hops": ["big"], "tier": "big"},
+        {"hops": [], "tier": ["big"]},
+        {"hops": None, "tier": "big"},
+        ["hops"],
+        7,
+    ],
+)
+def test_a_line_of_a_log_with_a_part_of_another_kind_is_counted_as_unreadable(broken, tmp_path):
+    log = tmp_path / "log.jsonl"
+    good = {"tier": "big", "hops": [{"tier": "big", "retries": None}]}
+    log.write_text(f"{json.dumps(broken)}\n{json.dumps(good)}\n")
+    found = simulate(log=log, **TRAFFIC)
+    assert (found.n, found.left_out) == (1, 1)
+    assert value(found, "cost_usd") == pytest.approx(BIG)
 
 
 def test_requests_that_reach_no_tier_cost_nothing_in_any_column():

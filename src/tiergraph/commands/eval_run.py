@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from tiergraph.evaluation.extras import require
 
 if TYPE_CHECKING:
     from tiergraph.config import RouterConfig
-    from tiergraph.evaluation import Report, Suite
+    from tiergraph.evaluation import Case, Report, Suite
 
 EXAMPLE = "Example: tiergraph eval run harbor --out results"
 REPORT_EXAMPLE = "Example: tiergraph eval report results/harbor.json --html harbor.html"
@@ -219,13 +220,28 @@ def read_suites(name: str, data: Path | None, columns: Sequence[str] = ()) -> tu
     path = Path(name)
     if path.exists() or path.suffix or len(path.parts) > 1:
         own = read_any(path, **({"columns": _renamed(columns)} if columns else {}))
-        kinds = {
-            "records": all(case.record is not None and not case.question for case in own),
-            "judge": all(case.draft is not None for case in own),
-        }
-        return [own], next((kind for kind, fits in kinds.items() if fits), "decider")
+        past = [case for case in own if case.record is not None and not case.text and not case.messages]
+        if len(past) == len(own):
+            typer.echo("evaluating what the records say; give rows with a text to route them again", err=True)
+            return [own], "records"
+        own = _without(own, past)
+        return [own], "judge" if all(case.draft is not None for case in own) else "decider"
     find(name)  # which says what suites there are
     raise AssertionError(name)
+
+
+def _without(suite: Suite, past: Sequence[Case]) -> Suite:
+    """The cases that can be routed; those of which only the record is known become problems."""
+    from tiergraph.evaluation import Problem
+
+    if not past:
+        return suite
+    typer.echo(f"routing the rows with a text; {len(past)} with only a record left out", err=True)
+    gone = {case.id for case in past}
+    message = "There is a record and no text to route. Fix: add the text, or evaluate records in a file of their own."
+    left_out = (Problem(file=case.file, line=case.line, id=case.id, code="no_text", message=message) for case in past)
+    problems = sorted((*suite.problems, *left_out), key=lambda problem: problem.line or 0)
+    return replace(suite, cases=tuple(case for case in suite if case.id not in gone), problems=tuple(problems))
 
 
 def _renamed(given: Sequence[str]) -> dict[str, str | None]:

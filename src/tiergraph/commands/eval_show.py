@@ -10,8 +10,6 @@ from rich.markup import escape
 from tiergraph.commands.console import new_table, out, plain
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tiergraph.evaluation import Figure, Report
     from tiergraph.evaluation.tables import Money
 
@@ -22,9 +20,9 @@ _HEADS = {"quality": "score", "cost_usd": "cost", "quality_at_cost": "at cost", 
 _WHOLE = ("apgr",)
 """Of these the table has room for the interval."""
 
-_MOST_NAME = 20
-_MOST_LABEL = 34
 _MOST_BESIDE = 18
+_LEAST_NAME = 12
+_GAP = 2
 _MOST_PROBLEMS = 5
 _LEAST = 20
 
@@ -75,25 +73,24 @@ def _notes(report: Report) -> list[str]:
 
 
 def _show_across(report: Report, names: list[str], money: Money) -> None:
+    """The router and its baselines, a row each."""
     from tiergraph.evaluation.tables import cell, is_difference, number, written_unit
 
-    who = dict.fromkeys(each.of for name in names for each in report.select(name) if not is_difference(each.of))
-    table = new_table()
-    table.add_column("", no_wrap=True)
+    heads = [""]
     for name in names:
         unit = written_unit(next(report.select(name)).unit, money).removeprefix("US ")
-        table.add_column(unit if name == "cost_usd" else _HEADS[name], justify="right", no_wrap=True)
-    for of in who:
-        row = [escape(plain(of if len(of) <= _MOST_NAME else f"{of[: _MOST_NAME - 1]}…"))]
+        heads.append(unit if name == "cost_usd" else _HEADS[name])
+    rows = []
+    for of in dict.fromkeys(each.of for name in names for each in report.select(name) if not is_difference(each.of)):
+        row = [of]
         for name in names:
             figure = next((each for each in report.select(name) if each.of == of), None)
             if figure is None or figure.value is None:
                 row.append("-")
             else:
                 row.append(cell(figure, money) if name in _WHOLE else number(figure.value, figure.unit, money))
-        table.add_row(*row)
-    _keep_numbers(table, 1)
-    out().print(table)
+        rows.append(row)
+    _print(heads, rows)
     unit = written_unit(report.suite["unit"], money)
     notes = [f"score in {unit}" if "quality" in names else "", "at cost: score at what the router's choices cost"]
     out().print("; ".join(note for note in notes[: 2 if "quality_at_cost" in names else 1] if note), style="dim")
@@ -103,36 +100,41 @@ def _show_rest(report: Report, names: list[str], money: Money) -> None:
     """The router's other figures, each beside the best of its baselines, since there is no room for all."""
     from tiergraph.evaluation.tables import interval, number, written_unit
 
-    table = new_table("figure", "router", "95 % interval", "n", "best baseline")
-    for place, column in enumerate(table.columns):
-        column.no_wrap = True
-        column.justify = "right" if 0 < place < 4 else "left"
+    rows = []
     for name in names:
         figures = {each.of: each for each in report.select(name) if each.value is not None}
         own = figures.get("router")
         if own is None:
             continue
-        unit = written_unit(own.unit, money)
-        best = _best(figures)
+        unit, best = written_unit(own.unit, money), _best(figures)
         beside = "" if best is None else f"{number(best.value, best.unit, money)} {best.of}"
-        label = f"{name} ({unit})" if unit else name
-        table.add_row(
-            escape(plain(label if len(label) <= _MOST_LABEL else f"{label[: _MOST_LABEL - 1]}…")),
-            number(own.value, own.unit, money),
-            interval(own, money),
-            f"{own.n:,}",
-            escape(plain(beside if len(beside) <= _MOST_BESIDE else f"{beside[: _MOST_BESIDE - 1]}…")),
+        rows.append(
+            [
+                f"{name} ({unit})" if unit else name,
+                number(own.value, own.unit, money),
+                interval(own, money),
+                f"{own.n:,}",
+                _cut(beside, _MOST_BESIDE),
+            ]
         )
-    _keep_numbers(table, 1, 4)
-    out().print(table)
+    _print(["figure", "router", "95 % interval", "n", "best baseline"], rows, left=(0, 4))
 
 
-def _keep_numbers(table: Table, first: int, last: int | None = None) -> None:
-    """Names give way where the terminal is narrow, numbers do not."""
-    for column in table.columns[first:last]:
-        column.min_width = max(len(str(cell)) for cell in (column.header, *column.cells))
-    for column in table.columns[:first] + (table.columns[last:] if last else []):
-        column.overflow = "ellipsis"
+def _print(heads: list[str], rows: list[list[str]], *, left: tuple[int, ...] = (0,)) -> None:
+    """A table in which names give way where the terminal is narrow, and numbers never."""
+    console = out()
+    widths = [max(len(row[place]) for row in [heads, *rows]) for place in range(1, len(heads))]
+    room = max(console.width - sum(widths) - _GAP * len(widths), _LEAST_NAME)
+    table = new_table()
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place in left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(plain(text)) for text in (_cut(row[0], room), *row[1:])))
+    console.print(table)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _best(figures: dict[str, Figure]) -> Figure | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from tiergraph.errors import InputError
-from tiergraph.evaluation.case_fields import advice, described, kind_of, listed, mapping, shown, tier_name
+from tiergraph.evaluation.case_fields import advice, described, kind_of, mapping, shown, tier_name
 from tiergraph.policy import FindingKind, Source, Where
 from tiergraph.proposal import DIFFICULTIES, FIELDS
 from tiergraph.state import Outcome
@@ -26,7 +26,8 @@ _CODE = re.compile(r"[\w:.+-]{1,64}")
 _LONG_CODE = re.compile(r"[\w:.+/=-]{1,128}")
 """Digests, and reasons with the id of a rule in them, which alone has up to 64 characters."""
 
-_MODEL_NAME = re.compile(r"[\w:.+/@-]+( > [\w:.+/@-]+)*")
+_MODEL_NAME = re.compile(r"(?=.{1,160}\Z)[\w:.+/@-]+( > [\w:.+/@-]+)*")
+"""A chain of router models is named after all of them."""
 _FIX = "Fix: give it as RecordLog wrote it."
 
 Read = Callable[[Any, str], Any]
@@ -146,7 +147,9 @@ def _each(read: Read) -> Read:
 
 def _by_tier(value: Any, where: str, ladder: Collection[str]) -> dict[str, float]:
     given = mapping(value, where, "bad_record")
-    return {_tier(name, f"A key of {where}", ladder): _share(part, f"A value of {where}") for name, part in given.items()}
+    return {
+        _tier(name, f"A key of {where}", ladder): _share(part, f"A value of {where}") for name, part in given.items()
+    }
 
 
 def _id(value: Any, where: str) -> str | int:

@@ -236,7 +236,9 @@ def _difficulty(value: Any, where: str) -> tuple[int, str]:
     known = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     found = _DIFFICULTIES.get(value.casefold() if isinstance(value, str) else value) if known else None
     if found is None:
-        raise InputError(f"{where} is {described(value)}. Fix: write easy, medium or hard, or 1 to 3.", code="bad_difficulty")
+        raise InputError(
+            f"{where} is {described(value)}. Fix: write easy, medium or hard, or 1 to 3.", code="bad_difficulty"
+        )
     return found
 
 

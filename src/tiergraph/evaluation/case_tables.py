@@ -44,6 +44,8 @@ _STRUCTURES = (
 _WHOLE = (("id",), ("group",), ("variant_of",), ("difficulty",))
 _FLAGS = ("needs_retrieval", "grounded", "human", *FINDING_KINDS)
 _DELIMITERS = ",;\t"
+_FEW_LINES = 3
+"""A ragged row of no more lines is taken as it stands."""
 
 
 def places_of(
@@ -141,7 +143,9 @@ def _set(row: dict[str, Any], place: Place, value: Any) -> None:
     if isinstance(held, Mapping) and isinstance(value, Mapping) and not set(held) & set(value):
         value = {**held, **value}
     elif held is not None:
-        raise InputError(f"{shown('.'.join(place))} is given twice. Fix: leave one of the columns out.", code="ambiguous")
+        raise InputError(
+            f"{shown('.'.join(place))} is given twice. Fix: leave one of the columns out.", code="ambiguous"
+        )
     inside[place[-1]] = value
 
 
@@ -223,6 +227,7 @@ def read_csv_lines(
     header: Sequence[Place] | None = None
     while True:
         begins = table.line + 1
+        cells: list[str] | None
         try:
             cells = table.row()
         except StopIteration:
@@ -230,6 +235,9 @@ def read_csv_lines(
         except csv.Error:
             if header is None:
                 raise InputError("The header is not CSV. Fix: close its quotes.", code="not_csv") from None
+            cells = None
+        if cells is None or (header is not None and table.swallowed(cells, len(header))):
+            assert header is not None
             table.pass_over(len(header))
             yield _no_csv(begins, table.line)
             continue
@@ -253,7 +261,8 @@ class _Table:
         self._lines, self._delimiter = lines, delimiter
         self._ahead: deque[str] = deque()
         self._row: list[str] = []
-        self._ends_quoted = re.compile(rf'"(?:{re.escape(delimiter)}|[\r\n]*$)')
+        mark = re.escape(delimiter)
+        self._cell = re.compile(rf'(?:"(?:[^"]++|"")*+"?|(?P<bare>[^{mark}\r\n]*))(?:{mark}|[\r\n]*$)')
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -274,8 +283,15 @@ class _Table:
         self._row = []
         return next(csv.reader(self, delimiter=self._delimiter, strict=True))
 
+    def swallowed(self, cells: Sequence[str], columns: int) -> bool:
+        """Whether the row is ragged because a later row's quote closed its own: most of its lines are rows."""
+        if len(cells) == columns or len(self._row) <= _FEW_LINES:
+            return False
+        rows = sum(_cells(line, self._delimiter) == columns for line in self._row[1:])
+        return 2 * rows >= len(self._row)
+
     def pass_over(self, columns: int) -> None:
-        """After an error: back to the broken row's first line, and past what belongs to it.
+        """After a broken row: back to its first line, and past what belongs to it.
 
         It ends before the next line that begins a row of as many cells as there are columns.
         """
@@ -297,13 +313,21 @@ class _Table:
         self._back(len(self._row))
         if line.count('"') % 2 == 0:
             return _cells(line, self._delimiter) == columns
-        # A row of more lines, one that is broken itself, or the end of the cell whose quote was amiss.
         try:
             found = len(self.row())
         except csv.Error:
             found = 0
+        whole = sum(part.count('"') for part in self._row) % 2 == 0
         self._back(len(self._row))
-        return not self._ends_quoted.search(line) and columns in (found, _cells(line, self._delimiter))
+        if whole and found:
+            return found == columns
+        # Broken itself, or with a mark of inches; the end of the cell whose quote was amiss belongs to that cell.
+        return not self._ends_cell(line) and columns in (found, _cells(line, self._delimiter))
+
+    def _ends_cell(self, line: str) -> bool:
+        """Whether a cell ends with a quote that did not begin with one."""
+        bare = (cell["bare"] or "" for cell in self._cell.finditer(line))
+        return any(cell.endswith('"') and not cell.startswith('"') for cell in bare)
 
 
 def _cells(line: str, delimiter: str) -> int:

@@ -126,7 +126,9 @@ class _Found:
         while gone := [case for case in self.cases.values() if case.variant_of and not self._has_original(case)]:
             for case in gone:
                 del self.cases[case.id]
-                message = f"'variant_of' names {shown(case.variant_of)}, which is not there. Fix: add it, or correct it."
+                message = (
+                    f"'variant_of' names {shown(case.variant_of)}, which is not there. Fix: add it, or correct it."
+                )
                 self._leave_out(case.line, case.id, "no_original", message)
 
     def _has_original(self, case: Case) -> bool:

@@ -153,6 +153,7 @@ def _grouped(figures: Iterable[Figure]) -> dict[str, list[Figure]]:
             groups["calibration"].append(figure)
         else:
             groups["key"].append(figure)
+    groups["key"].sort(key=lambda figure: figure.name.startswith("share:"))  # what became of quality and cost first
     return groups
 
 

@@ -24,6 +24,7 @@ table { border-collapse: collapse; width: 100%; font-size: .85rem; }
 th, td { padding: .3rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #e6e6e6;
   font-variant-numeric: tabular-nums; vertical-align: top; }
 th[scope=row], th.name, td.name { text-align: left; white-space: normal; min-width: 9rem; font-weight: 400; }
+thead th { white-space: normal; overflow-wrap: anywhere; min-width: 4.5rem; vertical-align: bottom; }
 thead th, thead th.name { background: #f4f4f4; font-weight: 600; }
 td.router { font-weight: 600; }
 td .ends { display: block; color: #4a4a4a; font-weight: 400; font-size: .78rem; }

@@ -30,7 +30,7 @@ from tiergraph.evaluation.comparing import (
 from tiergraph.evaluation.facts import Array, Facts
 from tiergraph.evaluation.figures_answers import SOLVED
 from tiergraph.evaluation.figures_routing import LEAST, reliability_pairs
-from tiergraph.evaluation.intervals import percentiles, resamples
+from tiergraph.evaluation.intervals import Interval, mean_interval, percentiles, resamples
 from tiergraph.evaluation.labelling import auc_resampled
 from tiergraph.evaluation.report import ROUTER, Figure, Report, Row
 
@@ -45,8 +45,8 @@ Key = tuple[str, str | None, str | None]
 
 
 class Changes(NamedTuple):
-    """``differences``: of each figure that could be paired. ``fewer``: share of the cases that a figure knew before
-    and that it does not know now, net, with its interval; cases that ended in an error are left out."""
+    """``differences``: of each figure that could be paired. ``fewer``: share of the cases that a figure knew before and
+    does not now, net; with an interval where it is above 0. Cases that ended in an error are left out."""
 
     differences: dict[Key, Figure]
     fewer: dict[Key, Figure]
@@ -71,15 +71,20 @@ class _OfRows(Facts):
     def usd(self) -> Array:
         return self._per_tier(lambda row: cast(Any, row).costs)
 
+    @cached_property
+    def _parts(self) -> dict[bytes, _OfRows]:
+        return {}
+
     def taken(self, at: Array) -> _OfRows:
-        """Of some of the rows."""
-        return _facts([cast(Row, self.cases[i]) for i in at], self.names)
+        """Of some of the rows; made once."""
+        if at.tobytes() not in self._parts:
+            self._parts[at.tobytes()] = _facts([cast(Row, self.cases[i]) for i in at], self.ladder, self.names)
+        return self._parts[at.tobytes()]
 
     @cached_property
     def judged(self) -> Array:
         """Rows of a judge of which it is known whether the draft is supported, (n,) of bool."""
-        return np.array([cast(Any, row).observation.passed is not None and _supported(row) is not None
-                         for row in self.cases], dtype=bool)  # fmt: skip
+        return np.array([_supported(row) is not None for row in self.cases], dtype=bool)
 
 
 def changes(report: Report, baseline: Report, *, strata: bool, seed: int) -> Changes:
@@ -117,7 +122,7 @@ def _same(value: float, stated: float | None) -> bool:
     return stated is not None and abs(value - stated) <= 1e-6 * max(abs(stated), 1e-6)
 
 
-# -- ratios of sums -----------------------------------------------------------------------------------------------------
+# -- ratios of sums ----------------------------------------------------------------------------------------------------
 
 
 def _sums(
@@ -151,12 +156,13 @@ def _gives(measure: Measure, rows: Sequence[Row], stated: Mapping[str, float]) -
 def _more_measures(report: Report) -> Iterator[Measure]:
     """Figures that only a gate compares."""
     scale, unit = float(report.suite.get("scale", 1.0)), str(report.suite.get("unit", ""))
-    names = [str(tier["name"]) for tier in report.suite.get("tiers", ())]
-    yield Measure(NOBODY_SHARE, "share", "lower", _outcome(lambda row: row.observation.tier is None))
+    _, names = _ladder(report)
+    yield Measure(NOBODY_SHARE, "share", "lower", _nobody)
     yield Measure("share:answered", "share", "higher", _outcome(lambda row: row.observation.outcome == "answered"))
     yield Measure("share:human", "share", "lower", _outcome(lambda row: row.observation.outcome == "human"))
     yield Measure("share:unavailable", "share", "lower", _outcome(lambda row: row.observation.outcome == "unavailable"))
     yield Measure("answer_quality", unit, "higher", lambda row: _scored(row, scale))
+    yield Measure("solved", unit, "higher", lambda row: _solved(row, scale))
     yield Measure("wrong_accepts", "share", "lower", partial(_mistakes, passed=True))
     yield Measure("needless_escalations", "share", "lower", partial(_mistakes, passed=False))
     if names:
@@ -172,6 +178,10 @@ def _outcome(holds: Callable[[Row], bool]) -> Callable[[Row], Part | None]:
     return lambda row: None if _failed(row) else (float(holds(row)), 1.0)
 
 
+def _nobody(row: Row) -> Part | None:
+    return None if _failed(row) or row.observation.outcome == "judged" else (float(row.observation.tier is None), 1.0)
+
+
 def _failed(row: Row) -> bool:
     return row.observation.outcome == "error"
 
@@ -179,6 +189,13 @@ def _failed(row: Row) -> bool:
 def _scored(row: Row, scale: float) -> Part | None:
     score = row.observation.quality
     return None if score is None or _failed(row) else (score * scale, 1.0)
+
+
+def _solved(row: Row, scale: float) -> Part | None:
+    """Of a decider: the score of what was chosen, 0 where nobody was."""
+    if row.observation.tier is None and not _failed(row) and row.outcomes:
+        return (0.0, 1.0)
+    return None if row.quality is None else (row.quality * scale, 1.0)
 
 
 def _mistakes(row: Row, *, passed: bool) -> Part:
@@ -215,25 +232,34 @@ def _found(row: Row, *, kind: str, of: str) -> Part | None:
     return (float(found and there), float(found if of == "found" else there))
 
 
-# -- other statistics ---------------------------------------------------------------------------------------------------
+# -- other statistics --------------------------------------------------------------------------------------------------
 
 
-def _facts(rows: Sequence[Row], names: Sequence[str]) -> _OfRows:
+def _facts(rows: Sequence[Row], ladder: Sequence[str], names: Sequence[str]) -> _OfRows:
     return _OfRows(
         cases=cast(Any, rows),
         observations=[row.observation for row in rows],
+        ladder=ladder,
         tiers=cast(Any, [SimpleNamespace(name=name) for name in names]),
+        places=np.arange(len(rows)),
     )
+
+
+def _ladder(report: Report) -> tuple[list[str], list[str]]:
+    """Names of all tiers, and of those with recorded scores."""
+    names = [str(tier["name"]) for tier in report.suite.get("tiers", ())]
+    scored = {name for row in report.rows for name in row.outcomes}
+    return names, [name for name in names if name in scored] or names
 
 
 def _statistics(
     before: Sequence[Row], after: Sequence[Row], baseline: Report, stated: Sequence[Mapping[str, float]], seed: int
 ) -> Iterator[Figure]:
-    names = [str(tier["name"]) for tier in baseline.suite.get("tiers", ())]
+    ladder = _ladder(baseline)
     wanted = [each for each in _STATISTICS if all(each.name in given for given in stated)]
-    whole = [_facts(rows, names) for rows in (before, after)] if wanted else []
+    whole = [_facts(rows, *ladder) for rows in (before, after)] if wanted else []
     pairs = paired(before, after)
-    both = [_facts(rows, names) for rows in zip(*pairs, strict=True)] if wanted and pairs else []
+    both = [_facts(rows, *ladder) for rows in zip(*pairs, strict=True)] if wanted and pairs else []
     drawn: dict[bytes, Array] = {}
     for statistic in wanted:
         given = [_value(statistic, each) for each in whole]
@@ -246,8 +272,8 @@ def _statistics(
             groups = [cluster(pairs[i].before) for i in at]
             drawn[at.tobytes()] = resamples(len(at), groups, seed=seed)
         weights = drawn[at.tobytes()][: statistic.most]
-        sides = [each.taken(at) for each in both]
-        old, new = (statistic.of(side, np.concatenate([np.ones((1, len(at)), dtype=int), weights])) for side in sides)
+        first = np.ones((1, len(at)), dtype=weights.dtype)
+        old, new = (statistic.of(each.taken(at), np.concatenate([first, weights])) for each in both)
         found = percentiles(float(new[0] - old[0]), (new - old)[1:], len({cluster(pairs[i].before) for i in at}))
         if found is not None:
             yield Figure(name=statistic.name, of=CHANGE, **found._replace(n=len(at))._asdict())
@@ -272,12 +298,26 @@ def _ends(facts: _OfRows) -> tuple[Array, Array, Array]:
     return facts.score, facts.quality[:, 0], facts.quality[:, -1]
 
 
+def _gained(facts: _OfRows, weights: Array, values: Array) -> Array:
+    """Where the top tier is no better than the lowest, a share of what it is better by says nothing."""
+    return np.where(weights @ (facts.quality[:, -1] - facts.quality[:, 0]) > 0, values, np.nan)
+
+
+def _apgr(facts: _OfRows, weights: Array) -> Array:
+    return _gained(facts, weights, curves.apgr_resampled(*_ends(facts), weights))
+
+
+def _cpt(facts: _OfRows, weights: Array, share: float) -> Array:
+    return curves.cpt_resampled(*_ends(facts), weights, share)
+
+
 def _area(facts: _OfRows, weights: Array) -> Array:
     return curves.operating_area_resampled(facts.sufficiency, facts.quality, facts.cost, weights)
 
 
 def _gap(facts: _OfRows, weights: Array) -> Array:
-    return curves.oracle_area_resampled(facts.quality, facts.cost, weights) - _area(facts, weights)
+    found = curves.oracle_area_resampled(facts.quality, facts.cost, weights) - _area(facts, weights)
+    return _gained(facts, weights, found)
 
 
 def _truth(facts: _OfRows) -> Array:
@@ -295,10 +335,10 @@ def _calibration(statistic: Callable[..., float], facts: _OfRows, weights: Array
 
 
 _STATISTICS = (
-    _Statistic("apgr", lambda facts, weights: curves.apgr_resampled(*_ends(facts), weights), _complete, 1000),
-    _Statistic("cpt50", lambda facts, weights: curves.cpt_resampled(*_ends(facts), weights, 0.5), _complete),
-    _Statistic("cpt80", lambda facts, weights: curves.cpt_resampled(*_ends(facts), weights, 0.8), _complete),
-    _Statistic("area", _area, _complete),
+    _Statistic("apgr", _apgr, _complete, 1000),
+    _Statistic("cpt50", partial(_cpt, share=0.5), _complete),
+    _Statistic("cpt80", partial(_cpt, share=0.8), _complete),
+    _Statistic("area", lambda facts, weights: _gained(facts, weights, _area(facts, weights)), _complete),
     _Statistic("gap_to_oracle", _gap, _complete),
     _Statistic("ece", partial(_calibration, expected_calibration_error), _complete_or_judged),
     _Statistic("brier", partial(_calibration, brier), _complete_or_judged),
@@ -311,38 +351,34 @@ _STATISTICS = (
 )
 
 
-# -- what is known of fewer cases ---------------------------------------------------------------------------------------
+# -- what is known of fewer cases --------------------------------------------------------------------------------------
 
 
 def _fewer(
     before: Sequence[Row], after: Sequence[Row], baseline: Report, stated: Mapping[str, float], seed: int
 ) -> Iterator[Figure]:
-    """For each figure, the share of the baseline's cases that it knew before and does not now."""
+    """For each figure whose cases the rows give, the share of them that it knew before and does not now."""
     now = {row.id: row for row in after}
     pairs = [Pair(row, now.get(row.id, row)) for row in before]
     pairs = [pair for pair in pairs if not _failed(pair.before) and not _failed(pair.after)]
     if not pairs:
         return
+    groups = [cluster(pair.before) for pair in pairs]
     lost = np.array([pair.before.id not in now for pair in pairs])
     for name, knows in _knowing(baseline, stated):
         old, new = knows([pair.before for pair in pairs]), knows([pair.after for pair in pairs]) & ~lost
-        if old.sum() > new.sum():
-            yield _net(name, old, new, [cluster(pair.before) for pair in pairs], seed)
-
-
-def _net(name: str, old: Array, new: Array, groups: Sequence[Any], seed: int) -> Figure:
-    values = old.astype(float) - new.astype(float)
-    drawn = (resamples(len(values), groups, seed=seed) @ values) / len(values)
-    found = percentiles(float(values.mean()), drawn, len(set(groups)))
-    assert found is not None
-    return Figure(name=name, of=CHANGE, unit="share", better="lower", **found._replace(n=len(values))._asdict())
+        values = old.astype(float) - new.astype(float)
+        found = Interval(float(values.mean()), None, None, len(pairs))
+        if found.value > 0:
+            found = mean_interval(values, groups, share=False, seed=seed) or found
+        yield Figure(name=name, of=CHANGE, unit="share", better="lower", **found._asdict())
 
 
 def _knowing(baseline: Report, stated: Mapping[str, float]) -> Iterator[tuple[str, Callable[[Sequence[Row]], Array]]]:
-    names = [str(tier["name"]) for tier in baseline.suite.get("tiers", ())]
+    ladder = _ladder(baseline)
     for measure in (*measures_of(baseline), *_more_measures(baseline)):
         if measure.name in stated:
             yield measure.name, lambda rows, of=measure.of: np.array([of(row) is not None for row in rows])  # type: ignore[misc]
     for statistic in _STATISTICS:
         if statistic.name in stated:
-            yield statistic.name, lambda rows, knows=statistic.knows: knows(_facts(rows, names))  # type: ignore[misc]
+            yield statistic.name, lambda rows, knows=statistic.knows: knows(_facts(rows, *ladder))  # type: ignore[misc]

@@ -338,7 +338,8 @@ def _json_line(case: Case) -> bytes:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{shown(case.id)} holds what JSON has no form for ({type(error).__name__}). Fix: make it text.", code="not_json"
+            f"{shown(case.id)} holds what JSON has no form for ({type(error).__name__}). Fix: make it text.",
+            code="not_json",
         ) from None
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"
 

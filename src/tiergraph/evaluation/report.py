@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from tiergraph.errors import InputError
 from tiergraph.evaluation.cases import Problem
+from tiergraph.evaluation.charts import Charts
+from tiergraph.evaluation.fitting import check_fit
 from tiergraph.evaluation.observations import Observation
 
 if TYPE_CHECKING:
@@ -217,7 +219,7 @@ class Report:
         path = Path(path)
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, UnicodeDecodeError):
+        except (ValueError, UnicodeDecodeError, RecursionError):
             message = f"{path}: not JSON. Fix: give a file that `tiergraph eval run` wrote."
             raise InputError(message, code="bad_report") from None
         except OSError as error:
@@ -236,6 +238,9 @@ class Report:
                 code="bad_report",
             )
         try:
+            check_fit(value, _File, "it")
+            for row in value["rows"]:
+                _check_shares(row)
             return cls(
                 suite=value["suite"],
                 subject=value["subject"],
@@ -247,7 +252,49 @@ class Report:
                 rows=tuple(Row.from_json(each) for each in value["rows"]),
             )
         except (KeyError, TypeError) as error:
-            raise InputError(f"{name}: a report with parts missing or unknown: {error}.", code="bad_report") from None
+            message = (
+                f"{name}: a report with parts missing or unknown, or of another kind: {error}. Fix: write it again."
+            )
+            raise InputError(message, code="bad_report") from None
+
+
+class _Tier(TypedDict):
+    name: str
+
+
+class _Suite(TypedDict):
+    name: str | None
+    digest: str
+    cases: int
+    scale: float
+    unit: str
+    tiers: list[_Tier]
+
+
+class _LeftOut(TypedDict):
+    problems: list[Problem]
+
+
+class _File(TypedDict):
+    """What a file holds, as far as anything relies on it."""
+
+    suite: _Suite
+    subject: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    left_out: _LeftOut
+    figures: list[Figure]
+    charts: Charts
+    timing: Mapping[str, Any]
+    rows: list[Row]
+
+
+def _check_shares(row: Mapping[str, Any]) -> None:
+    """Raise `TypeError` where a score or a probability of a row is outside [0, 1]."""
+    seen = row["observation"]
+    given = [row.get("quality"), seen.get("score"), seen.get("quality"), *(row.get("outcomes") or {}).values()]
+    given += (seen.get("tier_probabilities") or {}).values()
+    if any(share is not None and not 0 <= share <= 1 for share in given):
+        raise TypeError("a score or a probability of a row is outside [0, 1]")
 
 
 def _require(name: str) -> Any:

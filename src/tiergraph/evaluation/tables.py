@@ -195,9 +195,18 @@ def cells(figures: Iterable[Figure], money: Money) -> Cells:
             columns.append(figure.of)
         row = CellRow(figure.name, written_unit(figure.unit, money), figure.stratum, {})
         rows.setdefault((figure.name, figure.stratum), row).figures[figure.of] = figure
-    columns.sort(key=lambda of: (of != ROUTER, is_difference(of)))
+    columns.sort(key=_place)
     names = list(dict.fromkeys(name for name, _ in rows))
     return Cells(columns, sorted(rows.values(), key=lambda row: names.index(row.name)))
+
+
+_COLUMNS = (ROUTER, "random", "length", "category mean", "TF-IDF", "previous", "best single tier", "oracle")
+
+
+def _place(of: str) -> tuple[bool, bool, int]:
+    """The router, then what every suite has, then always one tier and what else there is, then differences."""
+    known = _COLUMNS.index(of) if of in _COLUMNS else len(_COLUMNS)
+    return is_difference(of), of not in _COLUMNS, known
 
 
 def reading_table(report: Report, *, by: str | None = None) -> pandas.DataFrame:
