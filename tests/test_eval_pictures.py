@@ -792,3 +792,21 @@ def test_a_page_of_a_worse_router_says_that_it_is_worse() -> None:
 def test_saved_reports_give_the_same_page(tmp_path: Path) -> None:
     report = labelled()
     assert render(Report.load(report.save(tmp_path / "report.json"))) == render(report)
+
+
+def test_rows_that_the_model_was_trained_on_are_told_first() -> None:
+    report = recorded()
+    rows = tuple(
+        replace(row, strata={**row.strata, "trained_on": "yes" if n else "no"}) for n, row in enumerate(report.rows)
+    )
+    first = says(replace(report, rows=rows))[0]
+    assert first.startswith(f"{len(rows) - 1:,} of {len(rows):,} cases are rows that the embedded model was trained on")
+
+
+def test_a_tier_that_is_cheaper_and_no_worse_is_named() -> None:
+    report = recorded()
+    chart = dict(report.charts["cost_quality"])
+    point = next(mark for mark in chart["marks"] if mark["kind"] == "operating")
+    better = {"name": "middle", "kind": "tier", "x": point["x"] * 0.9, "y": point["y"]}
+    charts = {**report.charts, "cost_quality": {**chart, "marks": [*chart["marks"], better]}}
+    assert any("Always using middle" in each for each in says(replace(report, charts=charts)))

@@ -89,6 +89,10 @@ class Verdict:
     compared: int = 0
     level: float | None = None
 
+    def __bool__(self) -> bool:
+        """As ``passed``, so that ``assert gate(...)`` means what it says."""
+        return self.passed
+
     def lines(self) -> list[str]:
         """What a terminal shows, at most 80 columns a line; what failed comes first and says why."""
         rank = {"failed": 0, "gone": 0, "better": 1, "passed": 2}

@@ -31,13 +31,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tiergraph.config import RouterConfig, RouterModelConfig, expand_env, load_config
-from tiergraph.endpoints import HOSTED, JudgeConfig
-from tiergraph.errors import ConfigError, InputError
+from tiergraph.config import RouterConfig, load_config
+from tiergraph.errors import InputError
+from tiergraph.evaluation.paid import paid, refuse_paid_helpers, refuse_paid_links, refuse_paid_models
 from tiergraph.evaluation.shadow_log import VERSION, ShadowReport, candidate_part, live_part, shadow_report
 from tiergraph.policy import Decision
 from tiergraph.records import decision_json, input_hash
-from tiergraph.tiers import Tier
 
 if TYPE_CHECKING:
     from tiergraph.decider import Decider
@@ -48,7 +47,7 @@ __all__ = ["Counts", "Shadow", "ShadowReport", "shadow_report"]
 KEPT = 10_000
 """Lines that stay in memory where there is no log."""
 
-_FIX = "pass allow_paid=True to let it, or give the candidate models that are in this process."
+_WHO = "the candidate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,55 +326,22 @@ def _loaded(
 
     if isinstance(candidate, Decider):
         if not allow_paid:
-            _refuse_paid_links(candidate)
+            refuse_paid_links(candidate, _WHO)
         return candidate, False
     config = candidate if isinstance(candidate, RouterConfig) else load_config(candidate)
     if not allow_paid:
-        _refuse_paid_models(config)
+        refuse_paid_models(config, _WHO)
     # A paid tier is never asked, so that it need not be there: the candidate decides as it would where it is.
     given = {*models, *(tier.name for tier in config.tiers if not allow_paid and paid(tier))}
     decider = create_decider(config, given=given)
     try:
         if not allow_paid:
-            _refuse_paid_links(decider)
+            refuse_paid_links(decider, _WHO)
         decider.warm()
     except BaseException:
         decider.close()
         raise
     return decider, True
-
-
-def paid(tier: Tier) -> bool:
-    """Whether asking a tier costs money or sends the request away."""
-    return tier.location == "external" or tier.price.input > 0 or tier.price.output > 0
-
-
-def _refuse_paid_models(config: RouterConfig) -> None:
-    """Raise `ConfigError` where a router model is hosted or external, before it is loaded: a probe costs too."""
-    for number, link in enumerate(config.router.links):
-        where = f"router.chain.{number}" if config.router.chain else "router.model"
-        if link.scheme in HOSTED or link.location == "external":
-            raise ConfigError(f"{where}: the candidate would call {link.model!r} for every request.", fix=_FIX)
-        if link.scheme == "embedding":
-            _refuse_paid_embeddings(link, config, where)
-
-
-def _refuse_paid_embeddings(link: RouterModelConfig, config: RouterConfig, where: str) -> None:
-    from tiergraph.proposers.routes import Sets, load_routes
-
-    sets = Sets(config.ladder, config.router.intents, config.router.reasons)
-    embeddings = load_routes(expand_env(link.name), sets).config.embeddings
-    if embeddings.scheme in HOSTED or embeddings.location == "external":
-        raise ConfigError(f"{where}: the candidate would call the embedding model {embeddings.model!r}.", fix=_FIX)
-
-
-def _refuse_paid_links(decider: Decider) -> None:
-    """Raise `ConfigError` where a router model that is loaded is hosted or external."""
-    from tiergraph.proposers.hosted import HostedProposer
-
-    for link in decider.chain.links:
-        if isinstance(link.proposer, HostedProposer) or link.proposer.location == "external":
-            raise ConfigError(f"The candidate would call {link.proposer.name!r} for every request.", fix=_FIX)
 
 
 def _graph(
@@ -387,7 +353,7 @@ def _graph(
 
     config, stubs = decider.config, frozenset[str]()
     if not allow_paid:
-        _refuse_paid_helpers(config, retriever, judge)
+        refuse_paid_helpers(config, _WHO, retriever=retriever, judge=judge)
         stubs = frozenset(tier.name for tier in config.tiers if paid(tier))
     graph = create_tier_router(
         config,
@@ -398,17 +364,6 @@ def _graph(
         name="tiergraph-shadow",
     )
     return graph, stubs
-
-
-def _refuse_paid_helpers(config: RouterConfig, retriever: Any, judge: Any) -> None:
-    if retriever is not None and config.retrieval.location == "external":
-        raise ConfigError("retrieval: the candidate would search outside for its requests.", fix=_FIX)
-    configured = config.cascade.judge
-    if judge is not None:
-        if judge.location == "external":
-            raise ConfigError(f"The candidate would call the judge {judge.name!r}.", fix=_FIX)
-    elif isinstance(configured, JudgeConfig) and (configured.scheme in HOSTED or configured.location == "external"):
-        raise ConfigError(f"cascade.judge: the candidate would call {configured.model!r}.", fix=_FIX)
 
 
 def _writable(log: str | PathLike[str]) -> Path:

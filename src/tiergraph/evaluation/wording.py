@@ -57,6 +57,7 @@ class _Difference(NamedTuple):
 def says(report: Report) -> list[str]:
     """Three to six sentences, the most important first."""
     found = [
+        *_seen(report),
         *_held(report),
         *_kept(report),
         *list(_against(report))[:_MOST_AGAINST],
@@ -101,10 +102,28 @@ def _kept(report: Report) -> Iterator[str]:
     sentence = _cascade_kept(chart, tiers, at) if whole else _router_kept(report, tiers[-1]["name"])
     if sentence:
         yield sentence
-    best = max(tiers, key=lambda mark: mark["y"])
-    if best["y"] >= at["y"] and best["x"] <= at["x"]:
+    no_worse = [mark for mark in tiers if mark["y"] >= at["y"] and mark["x"] <= at["x"]]
+    if no_worse:
+        best = max(no_worse, key=lambda mark: mark["y"])
         who = at["name"] if whole else ROUTER
         yield f"Always using {best['name']} scores no less and costs no more: the {who} is of no use at this point."
+
+
+def _seen(report: Report) -> Iterator[str]:
+    """How many cases the embedded model learned from, and what is left without them."""
+    trained = sum(row.strata.get("trained_on") == "yes" for row in report.rows)
+    if not trained:
+        return
+    unseen = {(each.name, each.of): each for each in report.figures if each.by == "trained_on" and each.stratum == "no"}
+    own, length = unseen.get(("apgr", ROUTER)), unseen.get(("apgr", "length"))
+    said = (
+        f"{trained:,} of {len(report.rows):,} cases are rows that the embedded model was trained on: quote the others."
+    )
+    if own is None or length is None:
+        yield said
+        return
+    money = Money.of(report)
+    yield f"{said} Over {own.n:,} of these APGR is {amount(own, money)}, of prompt length {amount(length, money)}."
 
 
 def _router_kept(report: Report, top: str) -> str | None:
