@@ -584,6 +584,13 @@ def test_lines_of_a_broken_cell_are_no_rows(tmp_path: Path) -> None:
     assert _table(tmp_path, f'id,text,outcome.mini\na,"{ragged}"\nb,q,1\n') == ([(12, "b")], [(2, "ragged")])
 
 
+def test_a_cell_may_hold_lines_that_look_like_rows(tmp_path: Path) -> None:
+    lines = "".join(f"{number},tea\n" for number in range(9))
+    assert _table(tmp_path, f'id,text\na,"a list:\n{lines}"\nb,q\n') == ([(2, "a"), (13, "b")], [])
+    short = 'id,text,outcome.mini\na,"a list:\n1,tea,1\n2,tea,1"\nb,q,1\n'
+    assert _table(tmp_path, short) == ([(5, "b")], [(2, "ragged")])
+
+
 def test_a_file_that_ends_in_an_open_quote_keeps_its_rows(tmp_path: Path) -> None:
     assert _table(tmp_path, f'id;text\na;q\nb;"{SECRET}') == ([(2, "a")], [(3, "not_csv")])
     with pytest.raises(InputError, match="The header is not CSV") as raised:
