@@ -22,6 +22,8 @@ FindingKind = Literal["pii", "legal", "human_request", "safety", "attachment", "
 Where = Literal["question", "history", "document", "tool_result", "draft", "metadata"]
 Effect = Literal["on_prem", "only", "exclude", "floor", "human", "refuse", "none"]
 Source = Literal["rule", "model", "cache", "fallback", "human"]
+Outcome = Literal["answered", "human", "refused", "abstained", "unavailable"]
+"""How a request ends in the graph."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Required, TypedDict, cast
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 
-Outcome = Literal["answered", "human", "refused", "abstained", "unavailable"]
+from tiergraph.policy import Outcome
 
 
 class RouterInput(TypedDict, total=False):

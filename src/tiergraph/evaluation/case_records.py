@@ -14,9 +14,8 @@ from typing import Any, get_args
 
 from tiergraph.errors import InputError
 from tiergraph.evaluation.case_fields import advice, described, kind_of, mapping, shown, tier_name
-from tiergraph.policy import FindingKind, Source, Where
+from tiergraph.policy import FindingKind, Outcome, Source, Where
 from tiergraph.proposal import DIFFICULTIES, FIELDS
-from tiergraph.state import Outcome
 
 OUTCOMES = (*get_args(Outcome), "route", "refuse")
 """How a request ended, or what was decided of it."""
