@@ -28,6 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("TIERGRAPH_DATA", raising=False)
     (tmp_path / "router.yaml").write_text(CONFIG)
+    (tmp_path / "free.yaml").write_text(re.sub(r", price: {[^}]*}", "", CONFIG))
     rows = [
         {
             "id": f"r{n}",
@@ -193,6 +194,7 @@ def test_the_suites_are_listed_with_the_state_of_their_data(run: Callable[..., R
         (("compare", "a.json", "b.json"), "a.json"),
         (("simulate", "--requests-per-day", "10", "--share", "weak"), "TIER=SHARE"),
         (("simulate", "--requests-per-day", "0", "--share", "weak=1"), "requests_per_day"),
+        (("simulate", "--requests-per-day", "10", "--share", "weak=1", "--config", "free.yaml"), "no prices"),
         (("shadow", "rows.jsonl"), "--candidate"),
         (("import", "other", "."), "routellm"),
         (("import", "routellm", "."), "TIERGRAPH_DATA"),

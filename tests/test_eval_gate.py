@@ -15,7 +15,7 @@ from tiergraph.evaluation.cases import Case, Suite
 from tiergraph.evaluation.facts import facts_of
 from tiergraph.evaluation.figures import build_report
 from tiergraph.evaluation.gating import Check, Verdict, _half, gate
-from tiergraph.evaluation.observations import Observation
+from tiergraph.evaluation.observations import Hop, Observation
 from tiergraph.evaluation.report import Figure, Report
 from tiergraph.tiers import Price, Tier
 
@@ -357,6 +357,14 @@ def test_errors_that_a_baseline_without_rows_does_not_know_count_as_an_increase(
     assert gate(old, new, tolerance={}, allow_data_change=True).passed  # none is not gone
 
 
+def test_errors_are_one_check_and_no_figure_beside_it():
+    old, new = (stated(figure(), figure("failed", value, 0.3, better="lower")) for value in (0.5, 0.51))
+    verdict = gate(new, old)
+    assert [check.name for check in verdict.checks] == ["suite", "left_out", "errors", "apgr"]
+    assert not verdict.passed
+    assert gate(old, new).passed
+
+
 # -- chance ------------------------------------------------------------------------------------------------------------
 
 
@@ -391,6 +399,113 @@ def test_the_calibration_error_is_judged_by_pairs_or_where_it_is_asked_for_but_n
     assert "not judged" in of(gate(new, old), "ece").reason
     assert not gate(new, old, metrics=["ece"]).passed
     assert not gate(new, old, tolerance={"ece": 0.01}).passed
+    near = stated(figure("ece", 0.021, None, low=0.05, high=0.06, better="lower"))
+    assert gate(near, old, metrics=["ece"]).passed  # by the widths, which chance has too
+
+
+# -- figures that are paired by their definition -----------------------------------------------------------------------
+
+
+def flagged(counts: tuple[int, int, int, int]) -> Report:
+    """Rows of personal data found, missed, found where there is none, and neither; the figures that follow."""
+    right, missed, alarms, clean = counts
+    made = [*[(True, True)] * right, *[(True, False)] * missed, *[(False, True)] * alarms, *[(False, False)] * clean]
+    there = [
+        dataclasses.replace(
+            make_row(f"c{i:03}", "big"),
+            observation=Observation(case=f"c{i:03}", tier="big", findings=("pii",) if found else ()),
+            right={"pii": asked == found},
+        )
+        for i, (asked, found) in enumerate(made)
+    ]
+    figures = (
+        figure("precision:pii", right / (right + alarms), 0.3),
+        figure("recall:pii", right / (right + missed), 0.3),
+        figure("false_positive_rate:pii", alarms / (alarms + clean), 0.3, better="lower"),
+    )
+    return make_report(there, figures=figures)
+
+
+def test_findings_are_paired_by_what_is_there_and_what_was_found():
+    old, new = flagged((40, 10, 5, 45)), flagged((20, 30, 2, 48))
+    changes = {check.name: check.change for check in gate(new, old).checks if check.change}
+    assert changes["precision:pii"].value == pytest.approx(20 / 22 - 40 / 45)
+    assert changes["recall:pii"].value == pytest.approx(-0.4)
+    assert changes["false_positive_rate:pii"].value == pytest.approx(2 / 50 - 5 / 50)
+    assert of(gate(new, old), "recall:pii").status == "failed"
+
+
+def judged(wrong: int, needless: int) -> Report:
+    """A judge of 30 unsupported drafts, of which it passes so many, and 50 supported, of which it rejects so many."""
+    made = [(False, i < wrong) for i in range(30)] + [(True, i >= needless) for i in range(50)]
+    there = [
+        dataclasses.replace(
+            make_row(f"c{i:03}", None),
+            observation=Observation(case=f"c{i:03}", outcome="judged", passed=passed, score=0.9 if passed else 0.1),
+            right={"grounded": supported == passed},
+        )
+        for i, (supported, passed) in enumerate(made)
+    ]
+    figures = (
+        figure("wrong_accepts", wrong / 30, 0.3, better="lower"),
+        figure("needless_escalations", needless / 50, 0.3, better="lower"),
+        figure("auc:grounded", _auc(wrong, needless), 0.3),
+    )
+    return make_report(there, figures=figures)
+
+
+def _auc(wrong: int, needless: int) -> float:
+    passed, rejected = (50 - needless) / 50, (30 - wrong) / 30
+    return passed * rejected + (passed * wrong / 30 + needless / 50 * rejected) / 2
+
+
+def test_a_judge_is_paired_over_its_drafts_and_no_draft_is_taken_by_nobody():
+    verdict = gate(judged(15, 5), judged(3, 10))
+    changes = {check.name: check.change for check in verdict.checks if check.change}
+    assert changes["wrong_accepts"].value == pytest.approx(12 / 30)
+    assert changes["needless_escalations"].value == pytest.approx(-5 / 50)
+    assert changes["auc:grounded"].value == pytest.approx(_auc(15, 5) - _auc(3, 10))
+    assert of(verdict, "wrong_accepts").status == "failed"
+    assert "share:nobody" not in {check.name for check in verdict.checks}
+
+
+def test_a_cascade_is_paired_over_its_drafts():
+    def report(wrong: int) -> Report:
+        there = [
+            dataclasses.replace(
+                row,
+                observation=dataclasses.replace(
+                    row.observation,
+                    outcome="answered",
+                    quality=float(i >= wrong),
+                    hops=(
+                        Hop(tier="small", passed=False, quality=0.0),
+                        Hop(tier="big", passed=True, quality=float(i >= wrong)),
+                    ),
+                ),
+            )
+            for i, row in enumerate(rows(n=100))
+        ]
+        figures = (
+            figure("wrong_accepts", wrong / 100, 0.3, better="lower"),
+            figure("needless_escalations", 0.0, 0.3, better="lower"),
+            figure("answer_quality", 1 - wrong / 100, 0.3),
+            figure("share:answered", 1.0, 0.3),
+        )
+        return make_report(there, figures=figures)
+
+    verdict = gate(report(40), report(10))
+    assert {check.name: check.change.value for check in verdict.checks if check.change} == pytest.approx(
+        {
+            "errors": 0.0,
+            "share:nobody": 0.0,
+            "wrong_accepts": 0.3,
+            "needless_escalations": 0.0,
+            "answer_quality": -0.3,
+            "share:answered": 0.0,
+        }
+    )
+    assert {check.name for check in verdict.checks if check.status == "failed"} == {"wrong_accepts", "answer_quality"}
 
 
 # -- whole evaluations -------------------------------------------------------------------------------------------------

@@ -110,6 +110,10 @@ def simulate(
         prices = {tier["name"]: Price(**tier["price"]) for tier in loaded.suite["tiers"]}
     else:
         prices = {tier.name: tier.price for tier in read_config_here(config).tiers}
+    if not any(price.input or price.output for price in prices.values()):
+        raise BadUse(
+            "The tiers have no prices, so that there is nothing to compute. Fix: give them `price:` and --config."
+        )
     found = simulated(
         report=loaded,
         log=log,

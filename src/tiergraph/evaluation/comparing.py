@@ -135,7 +135,8 @@ class Comparison:
         lines = [moved_sentence(self.agreement)]
         for name, (title, shown) in _SHOWN.items():
             for figure in self.differences:
-                if figure.name == name and (name != "errors" or figure.value):
+                nothing = not (figure.value or figure.low or figure.high)
+                if figure.name == name and not (nothing and name in ("errors", "cost_per_solved")):
                     scored = name == "quality" and self.suite["scale"] != 1
                     lines.append(f"{title}: {change(figure, PLAIN if scored else shown)}")
         lines += [_nobody_sentence(each) for each in self.differences if each.name == f"share:{NOBODY}" and sure(each)]

@@ -6,7 +6,7 @@ Failure rule: what does not fit raises `TypeError`, which names the place and th
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from functools import cache
@@ -39,7 +39,7 @@ def check_fit(value: Any, hint: Any, where: str) -> None:
         for each in value.values():
             check_fit(each, parts[1], f"a value of {where}")
     elif origin is Literal:
-        _check(isinstance(value, str) and value in parts, value, f"one of {list(parts)}", where)
+        _check(value in parts, value, f"one of {list(parts)}", where)
     elif hint is not Any:
         _check(_is(value, hint), value, "nothing" if hint is NoneType else f"a {hint.__name__}", where)
 
@@ -53,7 +53,7 @@ def _is(value: Any, kind: type) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
-        return isinstance(value, (int, float)) and abs(value) < 1e300 and math.isfinite(value)
+        return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
     return isinstance(value, kind)
 
 
