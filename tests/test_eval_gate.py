@@ -594,3 +594,17 @@ def test_a_whole_router_that_hands_a_third_to_nobody_fails(baseline):
     assert failed >= {"share:nobody", "quality", "apgr", "brier"}
     without = gate(evaluated(noise=0.1, nobody=0.3), dataclasses.replace(baseline, rows=()))
     assert {check.name for check in without.checks if check.status == "failed"} >= {"share:nobody", "quality", "apgr"}
+
+
+@pytest.mark.parametrize("name", ["apgr", "brier"])
+def test_a_statistic_that_the_rows_do_not_give_is_not_used_to_pair(baseline, name):
+    def shifted(report: Report) -> Report:
+        figures = (
+            dataclasses.replace(each, value=each.value + 0.01) if each.name == name else each for each in report.figures
+        )
+        return dataclasses.replace(report, figures=tuple(figures))
+
+    new = evaluated(noise=0.1, seed=2)
+    assert of(gate(new, baseline), name).change is not None
+    assert of(gate(shifted(new), shifted(baseline)), name).change is None
+    assert of(gate(new, shifted(baseline)), name).change is None

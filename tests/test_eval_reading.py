@@ -580,6 +580,8 @@ def test_lines_of_a_broken_cell_are_no_rows(tmp_path: Path) -> None:
     [problem] = suite.problems
     assert (problem.line, problem.code) == (2, "not_csv")
     assert "lines 2 to 5" in problem.message
+    inside = f'id,text,outcome.mini\na,"He said "hi"\n"{SECRET}\n{SECRET}"\nb,q,1\n'
+    assert _table(tmp_path, inside) == ([(5, "b")], [(2, "not_csv")])
     ragged = "".join(f"line {number}\n" for number in range(9))
     assert _table(tmp_path, f'id,text,outcome.mini\na,"{ragged}"\nb,q,1\n') == ([(12, "b")], [(2, "ragged")])
 

@@ -185,7 +185,7 @@ def _each_row(facts: Facts) -> Iterator[Row]:
             right=right_of(case, seen, screened=facts.screened),
             **_solved(case, seen),
             strata=dict(case.strata),
-            group=case.group,
+            group=case.group or (None if facts.groups is None else f"#{facts.groups[i]}"),
             text_length=len(case.question),
         )
 

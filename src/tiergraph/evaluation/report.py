@@ -73,7 +73,8 @@ class Row:
             observation has it right; what is not known of the case is absent.
         solved: Of a cascade: score of its answer, 0 where nobody answered; ``None`` where it cannot be scored.
         wrong: Of a cascade: 1 where a wrong answer was given, else 0; ``None`` as above.
-        strata, group: As of the case.
+        strata: As of the case.
+        group: As of the case, else one for variants and equal texts where there are any: what is drawn together.
         text_length: Characters of the question.
     """
 
