@@ -122,8 +122,13 @@ def _load(name: str, module: str, function: str, data: Path | None) -> list[Suit
     raise InputError(f"One of the files of the suite {name!r} {problem}: {files}. Fix: {info.how}", code="bad_data")
 
 
+def missing_files(info: SuiteInfo, folder: Path | None) -> list[str]:
+    """The files that a suite needs and that are not in ``folder``; all of them where there is none."""
+    return [file for file in info.needs if folder is None or not (folder / file).is_file()]
+
+
 def _check(info: SuiteInfo, folder: Path | None, *, given: bool) -> None:
-    missing = [file for file in info.needs if folder is None or not (folder / file).is_file()]
+    missing = missing_files(info, folder)
     if not missing:
         return
     if folder is None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tiergraph.commands.console import plain, progress, write_json
-from tiergraph.commands.eval_run import CACHE, evaluate_suite, read_suites, ticking
+from tiergraph.commands.console import plain, write_json
+from tiergraph.commands.eval_run import evaluate_suite, read_suites
 from tiergraph.commands.group import FAILED, BadUse
+from tiergraph.commands.pairs import named_numbers
 
 if TYPE_CHECKING:
     from tiergraph.evaluation import Report
@@ -47,7 +48,7 @@ def gate(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
-    """Fail when a figure falls beyond its interval: for CI.
+    """Fail when a figure is surely worse than in the baseline: for CI.
 
     Where both reports say what happened to each case, figures are compared pair by pair. A policy that held and does
     not hold any more always fails. The exit code is 0 where the gate passes and 1 where it does not.
@@ -63,7 +64,7 @@ def gate(
         new,
         baseline,
         metrics=metric,
-        tolerance=_amounts(tolerance or []),
+        tolerance=named_numbers(tolerance or (), "--tolerance", "NAME=AMOUNT", "apgr=0.02"),
         strata=strata,
         allow_data_change=allow_data_change,
     )
@@ -107,30 +108,11 @@ def _run(baseline: Report, name: str | None, config: Path | None, cascade: bool,
         drawn = cases.sample(baseline.suite["cases"], seed=baseline.manifest["options"]["seed"])
         cases = drawn if drawn.digest == baseline.suite["digest"] else cases
     options = baseline.manifest["options"]
-    with progress(cases.name, len(cases)) as advance:
-        return evaluate_suite(
-            cases,
-            how,
-            config=config,
-            cascade=cascade or baseline.subject["kind"] == "graph",
-            docs=None,
-            allow_paid=False,
-            cache=CACHE,
-            progress=ticking(advance),
-            resamples=options["resamples"],
-            seed=options["seed"],
-        )
-
-
-def _amounts(given: list[str]) -> dict[str, float]:
-    amounts = {}
-    for each in given:
-        name, _, amount = each.rpartition("=")
-        try:
-            amounts[name] = float(amount)
-        except ValueError:
-            amounts.pop(name, None)
-            name = ""
-        if not name:
-            raise BadUse(f"--tolerance {each!r} is no NAME=AMOUNT. Fix: as in --tolerance apgr=0.02")
-    return amounts
+    return evaluate_suite(
+        cases,
+        how,
+        config=config,
+        cascade=cascade or baseline.subject["kind"] == "graph",
+        resamples=options["resamples"],
+        seed=options["seed"],
+    )

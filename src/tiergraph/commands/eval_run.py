@@ -107,18 +107,16 @@ def run(
             )
         options = {"previous": kept, "workers": workers, "resamples": resamples, "seed": seed, "by": by or None}
         try:
-            with progress(each.name, len(cases)) as advance:
-                report = evaluate_suite(
-                    cases,
-                    how,
-                    config=config,
-                    cascade=cascade,
-                    docs=docs,
-                    allow_paid=allow_paid,
-                    cache=None if no_cache else cache,
-                    progress=ticking(advance),
-                    **options,
-                )
+            report = evaluate_suite(
+                cases,
+                how,
+                config=config,
+                cascade=cascade,
+                docs=docs,
+                allow_paid=allow_paid,
+                cache=None if no_cache else cache,
+                **options,
+            )
         except KeyboardInterrupt:
             said = "nothing was kept" if no_cache else "the same command goes on where it stood"
             typer.echo(f"Stopped in {each.name}: {said}.", err=True)
@@ -186,28 +184,37 @@ def evaluate_suite(
     how: str,
     *,
     config: Path | None,
-    cascade: bool,
-    docs: Path | None,
-    allow_paid: bool,
+    cascade: bool = False,
+    docs: Path | None = None,
+    allow_paid: bool = False,
+    cache: Path | None = CACHE,
     **options: Any,
 ) -> Report:
-    """One suite as the command line evaluates it. ``how``: ``decider``, ``graph``, ``judge`` or ``records``."""
+    """One suite as the command line evaluates it, with its bar.
+
+    ``how``: ``decider``, ``graph``, ``judge`` or ``records``; the others as of the options of `run`, ``options`` as of
+    `tiergraph.evaluation.evaluate`.
+    """
     from tiergraph.commands.loading import read_config_here, read_retriever
-    from tiergraph.evaluation import evaluate
+    from tiergraph.evaluation import evaluate as evaluated
+
+    def evaluate(subject: Any, suite: Suite, **more: Any) -> Report:
+        with progress(suite.name, len(suite)) as advance:
+            return evaluated(subject, suite, cache=cache, progress=_ticking(advance), **options, **more)
 
     if how == "records":
         settings = None if config is None else read_config_here(config)
-        return evaluate(None, suite, config=settings, **options)
+        return evaluate(None, suite, config=settings)
     settings = _harbor_config() if suite.name == "harbor" and config is None else read_config_here(config)
     if how == "judge":
         judge, threshold = _judge(settings, allow_paid)
-        return evaluate(judge, suite, threshold=threshold, **options)
+        return evaluate(judge, suite, threshold=threshold)
     if how == "graph" or cascade:
         retriever = None if docs is None else read_retriever(docs, k=settings.retrieval.k)
         if suite.name == "harbor" and docs is None:
             retriever = importlib.import_module("tiergraph.graphs.harbor_support").harbor_retriever()
-        return evaluate(settings, suite, cascade=True, retriever=retriever, allow_paid=allow_paid, **options)
-    return evaluate(settings, suite, allow_paid=allow_paid, **options)
+        return evaluate(settings, suite, cascade=True, retriever=retriever, allow_paid=allow_paid)
+    return evaluate(settings, suite, allow_paid=allow_paid)
 
 
 def read_suites(name: str, data: Path | None, columns: Sequence[str] = ()) -> tuple[list[Suite], str]:
@@ -272,7 +279,7 @@ def _judge(settings: RouterConfig, allow_paid: bool) -> tuple[Any, float]:
     return judges[0], settings.cascade.threshold
 
 
-def ticking(advance: Any) -> Any:
+def _ticking(advance: Any) -> Any:
     """A progress function of `evaluate` that moves a bar of `console.progress`."""
     seen = [0]
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tiergraph.commands.console import plain, progress, write_json
-from tiergraph.commands.eval_run import CACHE, evaluate_suite, read_suites, ticking
+from tiergraph.commands.console import plain, write_json
+from tiergraph.commands.eval_run import evaluate_suite, read_suites
 from tiergraph.commands.group import BadUse
+from tiergraph.commands.pairs import named_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,22 +55,7 @@ def shadow(
     if how not in ("decider", "graph"):
         raise BadUse(f"{suite!r} has no requests to route. Fix: give rows with a text.")
     cases = loaded[0] if limit is None else loaded[0].sample(limit, seed=seed)
-    reports = []
-    for config in (live, candidate):
-        with progress(config.name, len(cases)) as advance:
-            reports.append(
-                evaluate_suite(
-                    cases,
-                    "decider",
-                    config=config,
-                    cascade=False,
-                    docs=None,
-                    allow_paid=False,
-                    cache=CACHE,
-                    progress=ticking(advance),
-                    seed=seed,
-                )
-            )
+    reports = [evaluate_suite(cases, "decider", config=config, seed=seed) for config in (live, candidate)]
     found = compare(*reports, seed=seed)
     if json:
         write_json(found.as_json())
@@ -117,7 +103,7 @@ def simulate(
     found = simulated(
         report=loaded,
         log=log,
-        shares=None if share is None else _shares(share),
+        shares=None if share is None else named_numbers(share, "--share", "TIER=SHARE", "quote=60%", _share),
         n=measured_on,
         prices=prices,
         requests_per_day=requests_per_day,
@@ -143,17 +129,9 @@ def _show_log(log: Path, candidate: Path | None, seed: int, json: bool) -> None:
         _say(found.sentences())
 
 
-def _shares(given: list[str]) -> dict[str, float]:
-    shares = {}
-    for each in given:
-        tier, _, amount = each.rpartition("=")
-        try:
-            shares[tier] = float(amount.removesuffix("%")) / (100 if amount.endswith("%") else 1)
-        except ValueError:
-            tier = ""
-        if not tier:
-            raise BadUse(f"--share {each!r} is no TIER=SHARE. Fix: as in --share quote=0.6 or --share quote=60%")
-    return shares
+def _share(text: str) -> float:
+    """A share as a number or in per cent."""
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 
 def _say(lines: Sequence[str]) -> None:

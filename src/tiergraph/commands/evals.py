@@ -41,7 +41,7 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List the suites, and say of each whether its data is there and how to get it."""
-    from tiergraph.suites import data_folder, suites
+    from tiergraph.suites import data_folder, missing_files, suites
 
     folder = data_folder(data)
     rows = [
@@ -49,7 +49,7 @@ def list_(
             "name": info.name,
             "title": info.title,
             "needs": list(info.needs),
-            "missing": [file for file in info.needs if folder is None or not (folder / file).is_file()],
+            "missing": missing_files(info, folder),
             "source": info.source,
             "licence": info.licence,
             "how": info.how,

@@ -9,14 +9,25 @@ import numpy as np
 
 from tiergraph.evaluation import curves
 from tiergraph.evaluation.calibration import brier, expected_calibration_error, reliability
-from tiergraph.evaluation.charts import Charts, CostQuality, Flow, Line, Link, Mark, Miss, Mix, Reliability, Stratum
+from tiergraph.evaluation.charts import (
+    NOBODY,
+    Charts,
+    CostQuality,
+    Flow,
+    Line,
+    Link,
+    Mark,
+    Miss,
+    Mix,
+    Reliability,
+    Stratum,
+)
+from tiergraph.evaluation.expected import FLAGS
 from tiergraph.evaluation.facts import Array, Facts
 from tiergraph.evaluation.figures_answers import SOLVED
-from tiergraph.evaluation.figures_labels import right_of
 from tiergraph.evaluation.figures_routing import LEAST, reliability_pairs, router_quality, taken
 from tiergraph.evaluation.report import ROUTER
 
-NOBODY = "nobody"
 _MOST_POINTS = 101
 _WORST = 20
 _LABELS, _LABEL_LOSS = ("intent", "difficulty", "needs_retrieval", "tier"), 0.25
@@ -84,12 +95,9 @@ def _cascade_cost(facts: Facts) -> Array:
     return np.array([max((place.get(hop.tier, 1.0) for hop in seen.hops), default=0.0) for seen in facts.observations])
 
 
-def _line(name: str, kind: Any, curve: Any, facts: Facts) -> Line:
-    x, y = np.asarray(curve[0], dtype=float), np.asarray(curve[1], dtype=float) * facts.scale
-    if len(x) > _MOST_POINTS:
-        kept = np.unique(np.linspace(0, len(x) - 1, _MOST_POINTS).round().astype(int))
-        x, y = x[kept], y[kept]
-    return Line(name=name, kind=kind, x=[float(v) for v in x], y=[float(v) for v in y])
+def _line(name: str, kind: Any, curve: curves.CostCurve, facts: Facts) -> Line:
+    x, y = curves.thin(curve, _MOST_POINTS)
+    return Line(name=name, kind=kind, x=[float(v) for v in x], y=[float(v) * facts.scale for v in y])
 
 
 def _reliability(facts: Facts) -> list[Reliability]:
@@ -108,15 +116,13 @@ def _reliability(facts: Facts) -> list[Reliability]:
         )
     for name in ("intent", "difficulty", "needs_retrieval"):
         pairs = [
-            (seen.probabilities[name], float(right_of(case, seen, screened=facts.screened)[name]))
-            for case, seen in zip(facts.cases, facts.observations, strict=True)
-            if name in seen.probabilities
-            and name in right_of(case, seen, screened=facts.screened)
-            and not isinstance(seen.proposal.get(name), bool)
+            (seen.probabilities[name], float(right[name]))
+            for right, seen in zip(facts.right, facts.observations, strict=True)
+            if name in seen.probabilities and name in right and not isinstance(seen.proposal.get(name), bool)
         ]
         if len(pairs) >= LEAST:
             _add(found, f"the {name} is right", *(np.array(part, dtype=float) for part in zip(*pairs, strict=True)))
-    for kind, field in (("pii", "contains_pii"), ("legal", "is_legal")):
+    for kind, field in FLAGS.items():
         pairs = [
             (seen.probabilities[field], float(case.expect.findings[kind]))
             for case, seen in zip(facts.cases, facts.observations, strict=True)
@@ -175,7 +181,7 @@ def _worst(facts: Facts) -> list[Miss]:
     quality = router_quality(facts)
     known = np.full(len(facts), np.nan) if not len(facts.names) else _best(facts)
     misses: list[tuple[float, float, int, str]] = []
-    for i, (case, seen) in enumerate(zip(facts.cases, facts.observations, strict=True)):
+    for i, seen in enumerate(facts.observations):
         if not np.isnan(quality[i]) and known[i] > quality[i]:
             best = facts.names[int(np.nanargmax(facts.quality[i]))]
             why = f"{seen.tier} scored {quality[i]:.2f}, {best} {known[i]:.2f}"
@@ -184,7 +190,7 @@ def _worst(facts: Facts) -> list[Miss]:
         if seen.quality is not None and seen.quality < SOLVED and seen.outcome == "answered":
             misses.append((1.0 - seen.quality, seen.confidence or 0.0, i, f"accepted a wrong answer of {seen.tier}"))
             continue
-        wrong = sorted(name for name, right in right_of(case, seen, screened=facts.screened).items() if not right)
+        wrong = sorted(name for name, right in facts.right[i].items() if not right)
         if wrong:
             loss = max(_LABEL_LOSS if name in _LABELS else 1.0 for name in wrong)
             misses.append((loss, seen.confidence or 0.0, i, f"wrong: {', '.join(wrong)}"))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
+NOBODY = "nobody"
+"""Stands for a person, a refusal or an error: no tier took the request."""
+
 
 class Line(TypedDict):
     """One line. ``kind`` chooses how it is drawn. ``x`` rises; both lists are of one length."""

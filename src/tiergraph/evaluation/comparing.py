@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from tiergraph.errors import InputError
+from tiergraph.evaluation.charts import NOBODY
 from tiergraph.evaluation.intervals import Interval, over_chunks, percentiles, resample_chunks, wilson
 from tiergraph.evaluation.report import Figure, Report, Row, by_id
 
 if TYPE_CHECKING:
     import pandas
-
-NOBODY = "nobody"
-"""Stands for a person, a refusal or an error: no tier took the request."""
 
 CLOSE = 1e-9
 """An end of an interval that is nearer to zero is zero: the order of summation shows there."""
@@ -98,10 +96,7 @@ class Comparison:
         Raises:
             KeyError: There is none; names those that there are.
         """
-        for figure in self.differences:
-            if figure.name == name:
-                return figure
-        raise KeyError(f"No difference {name!r}. There are: {[figure.name for figure in self.differences]}")
+        return named(self.differences, name, "difference")
 
     @property
     def moved(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -309,6 +304,14 @@ def moves_table(moves: Iterable[Move]) -> dict[str, dict[str, dict[str, Any]]]:
         }
         for source, targets in cells.items()
     }
+
+
+def named(figures: Iterable[Figure], name: str, what: str) -> Figure:
+    """The figure of that name; ``KeyError`` says ``what`` there is not, and what there is."""
+    known = {figure.name: figure for figure in figures}
+    if name not in known:
+        raise KeyError(f"No {what} {name!r}. There are: {list(known)}")
+    return known[name]
 
 
 def figures_frame(figures: Iterable[Figure]) -> pandas.DataFrame:

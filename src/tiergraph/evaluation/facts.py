@@ -13,6 +13,7 @@ import numpy as np
 from tiergraph.evaluation.baselines import category_score, length_score, random_score, tfidf_score
 from tiergraph.evaluation.cases import Case, Suite
 from tiergraph.evaluation.costs import case_costs
+from tiergraph.evaluation.expected import right_of
 from tiergraph.evaluation.observations import Observation
 from tiergraph.evaluation.report import Report, by_id
 from tiergraph.tiers import Tier
@@ -150,6 +151,12 @@ class Facts:
             return np.zeros(len(self), dtype=bool)
         routed = (self.decided if self.cascade else self.chosen) >= 0
         return ~np.isnan(self.quality).any(axis=1) & ~np.isnan(self.score) & routed
+
+    @cached_property
+    def right(self) -> list[dict[str, bool]]:
+        """What is asked of each case to whether its observation has it right, as of `right_of`."""
+        both = zip(self.cases, self.observations, strict=True)
+        return [right_of(case, seen, screened=self.screened) for case, seen in both]
 
     @cached_property
     def lengths(self) -> Array:

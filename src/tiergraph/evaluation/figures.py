@@ -16,7 +16,6 @@ from tiergraph.evaluation.figures_labels import (
     guess,
     label_figures,
     policy_figures,
-    right_of,
     variant_figures,
 )
 from tiergraph.evaluation.figures_routing import router_quality, router_usd, routing_figures
@@ -182,7 +181,7 @@ def _each_row(facts: Facts) -> Iterator[Row]:
             cost_usd=seen.cost_usd if seen.cost_usd is not None else estimated,
             outcomes=dict(case.outcomes),
             costs={name: float(cost) for name, cost in zip(facts.names, facts.usd[i], strict=True)},
-            right=right_of(case, seen, screened=facts.screened),
+            right=facts.right[i],
             **_solved(case, seen),
             strata=dict(case.strata),
             group=case.group or (None if facts.groups is None else f"#{facts.groups[i]}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,56 +10,20 @@ import numpy as np
 
 from tiergraph.evaluation.baselines import most_frequent, tfidf_labels
 from tiergraph.evaluation.cases import FINDING_KINDS, Case
+from tiergraph.evaluation.expected import FLAGS, LABELS
 from tiergraph.evaluation.facts import LEAST_TO_LEARN, Array, Facts
-from tiergraph.evaluation.labelling import auc_interval
+from tiergraph.evaluation.labelling import accuracy_interval, auc_interval, precision_recall_intervals
 from tiergraph.evaluation.observations import Observation
 from tiergraph.evaluation.report import ROUTER
-from tiergraph.evaluation.sheet import Sheet
-
-_FLAG = {"pii": "contains_pii", "legal": "is_legal"}
-"""Kind of finding to the field of the proposal that says how likely it is."""
+from tiergraph.evaluation.sheet import Better, Sheet
 
 _FEW = 200
 
-
-@dataclass(frozen=True)
-class _Label:
-    """A label of one value: where it stands in what is expected, and in what was observed."""
-
-    name: str
-    expected: Callable[[Case], Any]
-    observed: Callable[[Observation], Any]
-
-
-LABELS = (
-    _Label("tier", lambda case: case.expect.tier, lambda seen: seen.decided),
-    _Label(
-        "outcome",
-        lambda case: case.expect.outcome,
-        lambda seen: {"route": "answered", "refuse": "refused"}.get(seen.outcome, seen.outcome),
-    ),
-    _Label("intent", lambda case: case.expect.intent, lambda seen: seen.proposal.get("intent")),
-    _Label("difficulty", lambda case: case.expect.difficulty, lambda seen: seen.proposal.get("difficulty")),
-    _Label(
-        "needs_retrieval", lambda case: case.expect.needs_retrieval, lambda seen: seen.proposal.get("needs_retrieval")
-    ),
+_DETECTION: tuple[tuple[str, Better], ...] = (
+    ("precision", "higher"),
+    ("recall", "higher"),
+    ("false_positive_rate", "lower"),
 )
-
-
-def right_of(case: Case, seen: Observation, *, screened: bool = True) -> dict[str, bool]:
-    """What is asked of a case to whether the observation has it right. What cannot be known of it is absent."""
-    if seen.outcome == "error":
-        return {}
-    found = {}
-    for label in LABELS:
-        wanted, got = label.expected(case), label.observed(seen)
-        if wanted is not None and got is not None:
-            found[label.name] = wanted == got
-    if seen.outcome != "judged" and screened:
-        found |= {kind: (kind in seen.findings) == there for kind, there in case.expect.findings.items()}
-    if case.expect.grounded is not None and seen.passed is not None:
-        found["grounded"] = seen.passed == case.expect.grounded
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +84,8 @@ def label_figures(sheet: Sheet, facts: Facts, guesses: Guesses) -> None:
         said: dict[str, list[Any]] = {ROUTER: [label.observed(facts.observations[i]) for i in at]}
         said |= {name: [given[i] for i in at] for name, given in guesses.labels.get(label.name, {}).items()}
         for name, values in said.items():
-            right = np.array([a == b for a, b in zip(wanted, values, strict=True)], dtype=float)
-            sheet.mean(f"accuracy:{label.name}", right, at=at, of=name, unit="share", better="higher")
+            found = accuracy_interval(wanted, values, sheet.groups_of(at), weights=sheet.weights(at))
+            sheet.add(f"accuracy:{label.name}", found, of=name, unit="share", better="higher")
     if facts.screened:
         for kind in FINDING_KINDS:
             _findings(sheet, facts, guesses, kind)
@@ -137,21 +101,18 @@ def _findings(sheet: Sheet, facts: Facts, guesses: Guesses, kind: str) -> None:
     for name, given in guesses.labels.get(kind, {}).items():
         said[name] = np.array([bool(given[i]) for i in at], dtype=bool)
     for name, found in said.items():
-        both = (truth & found).astype(float)
-        more: dict[str, Any] = {"of": name, "unit": "share"}
-        sheet.ratio(f"precision:{kind}", both, found.astype(float), at=at, better="higher", **more)
-        sheet.ratio(f"recall:{kind}", both, truth.astype(float), at=at, better="higher", **more)
-        wrong = (found & ~truth).astype(float)
-        sheet.ratio(f"false_positive_rate:{kind}", wrong, (~truth).astype(float), at=at, better="lower", **more)
+        shares = precision_recall_intervals(truth, found, sheet.groups_of(at), weights=sheet.weights(at))
+        for figure, better in _DETECTION:
+            sheet.add(f"{figure}:{kind}", getattr(shares, figure), of=name, unit="share", better=better)
     if sheet.by is None and truth.any() and not truth.all():
         _separation(sheet, facts, guesses, kind, at, truth)
 
 
 def _separation(sheet: Sheet, facts: Facts, guesses: Guesses, kind: str, at: Array, truth: Array) -> None:
     """AUC of the model's flag and of the baselines that give a score."""
-    if kind not in _FLAG or not any(facts.observations[i].probabilities for i in at):
+    if kind not in FLAGS or not any(facts.observations[i].probabilities for i in at):
         return
-    flag = [facts.observations[i].probabilities.get(_FLAG[kind], np.nan) for i in at]
+    flag = [facts.observations[i].probabilities.get(FLAGS[kind], np.nan) for i in at]
     scores = {ROUTER: np.array(flag, dtype=float)}
     scores |= {name: given[at] for name, given in guesses.scores.get(kind, {}).items()}
     for name, score in scores.items():

@@ -16,9 +16,9 @@ import numpy as np
 from tiergraph.evaluation import curves
 from tiergraph.evaluation.calibration import brier, brier_skill, expected_calibration_error
 from tiergraph.evaluation.cases import FINDING_KINDS
+from tiergraph.evaluation.charts import NOBODY
 from tiergraph.evaluation.comparing import (
     CHANGE,
-    NOBODY,
     Measure,
     Pair,
     Part,

@@ -15,9 +15,6 @@ from tiergraph.errors import TierError
 if TYPE_CHECKING:
     from tiergraph.evaluation.cases import Case
 
-REFERENCE = "python:tiergraph.evaluation.replay:recorded"
-"""Model reference of a tier whose answers are recorded."""
-
 
 class ReplayChat(BaseChatModel):
     """Gives the recorded draft of one tier for the case that is laid in; without one the tier is ``unreachable``.

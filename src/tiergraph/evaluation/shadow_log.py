@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiergraph.config import RouterConfig
 from tiergraph.errors import InputError
+from tiergraph.evaluation.charts import NOBODY
 from tiergraph.evaluation.comparing import (
-    NOBODY,
     PERCENT,
     POINTS,
     Move,
@@ -27,6 +27,7 @@ from tiergraph.evaluation.comparing import (
     figures_frame,
     moved_sentence,
     moves_table,
+    named,
 )
 from tiergraph.evaluation.intervals import Interval, wilson
 from tiergraph.evaluation.report import Figure
@@ -99,10 +100,7 @@ class ShadowReport:
         Raises:
             KeyError: There is none; names those that there are.
         """
-        for figure in self.figures:
-            if figure.name == name:
-                return figure
-        raise KeyError(f"No figure {name!r}. There are: {[figure.name for figure in self.figures]}")
+        return named(self.figures, name, "figure")
 
     @property
     def moved(self) -> dict[str, dict[str, dict[str, Any]]]:

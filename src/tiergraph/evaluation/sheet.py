@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -38,10 +37,6 @@ class Sheet:
     stratum: str | None = None
     figures: list[Figure] = field(default_factory=list)
     _drawn: dict[bytes, Array] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def n(self) -> int:
-        return len(self.at)
 
     def add(
         self, name: str, found: Interval | None, *, of: str = ROUTER, unit: str = "", better: Better = None

@@ -21,7 +21,8 @@ import numpy as np
 
 from tiergraph.config import RouterConfig
 from tiergraph.errors import InputError
-from tiergraph.evaluation.comparing import NOBODY, cluster, draw_sums, figures_frame, spread
+from tiergraph.evaluation.charts import NOBODY
+from tiergraph.evaluation.comparing import cluster, draw_sums, figures_frame, spread
 from tiergraph.evaluation.intervals import RESAMPLES
 from tiergraph.evaluation.report import ROUTER, Figure, Report
 from tiergraph.tiers import Ladder, Price
