@@ -69,7 +69,25 @@ def _decision_model() -> Any:
     )
 
 
-KINDS = ("embedded", "gguf", "openai", "ollama", "llama.cpp server", "embedding", "decision model")
+def _classifier(folder: Path, *, flags: bool) -> Any:
+    from classifier_rows import write_classifier
+
+    from tiergraph.proposers.classifier import ClassifierProposer
+
+    return ClassifierProposer.load(**given(model=f"classifier:{write_classifier(folder / 'fitted', flags=flags)}"))
+
+
+KINDS = (
+    "embedded",
+    "gguf",
+    "openai",
+    "ollama",
+    "llama.cpp server",
+    "embedding",
+    "classifier",
+    "classifier with flags",
+    "decision model",
+)
 
 
 @contextmanager
@@ -93,6 +111,8 @@ def made(kind: str, folder: Path, server_url: str | None = None) -> Iterator[Pro
         proposer = hosted("openai", server_url, mode="json_object", timeout_s=60.0)
     elif kind == "embedding":
         proposer = _embedding(folder)
+    elif kind.startswith("classifier"):
+        proposer = _classifier(folder, flags=kind.endswith("flags"))
     else:
         proposer = _decision_model()
     try:

@@ -23,7 +23,7 @@ from tiergraph.commands.console import json_bytes
 from tiergraph.testing import ScriptedProposer
 
 Cli = Callable[..., Result]
-COMMANDS = ("demo", "decide", "ask", "init", "check", "schema", "prompts", "bench", "train")
+COMMANDS = ("demo", "decide", "ask", "init", "check", "schema", "prompts", "bench", "train", "tune")
 
 
 @pytest.fixture
@@ -476,8 +476,8 @@ class TestInitAndCheck:
         cli("init")
         text = uncommented((tmp_path / "router.yaml").read_text(encoding="utf-8"))
         text = text.replace("  salt: null\n", "")
-        for line in ("model: embedded", "gpu_layers: 0", "adapter: my-lora.gguf", "adapter_scale: 1.0"):
-            text = text.replace(f"  {line}\n", "")  # what `chain` stands instead of
+        for key in ("model: embedded", "gpu_layers: 0", "adapter: my-lora.gguf", "adapter_scale: 1.0", "heads: "):
+            text = re.sub(rf"^  {key}.*\n", "", text, flags=re.MULTILINE)  # what `chain` stands instead of
         (tmp_path / "router.yaml").write_text(text, encoding="utf-8")
         report = json.loads(cli("check", "router.yaml", "--json").stdout)
         assert [tier["name"] for tier in report["tiers"]] == ["quote", "compose", "local", "frontier"]

@@ -767,7 +767,7 @@ print("survived")
         ({"decide": 960}, "both|outside|control"),
         ({"decide": 10_000_000}, "outside the vocabulary"),
         ({"decide": 5}, "a text can spell"),
-        ({"fields": {}}, "has the fields"),
+        ({"fields": {}}, "lacks the fields"),
         ({"max_request_tokens": 0}, "max_request_tokens"),
         ({"bos": "x"}, "cannot be read"),
     ],

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tiergraph import proposal
 from tiergraph.errors import InputError
-from tiergraph.training import calibration, data, fields, grammar, labels, sources
+from tiergraph.training import calibration, data, fields, grammar, labels, sources, teacher
 from tiergraph.training.augment import augment, document
 from tiergraph.training.labels import Row
 from tiergraph.training.supplements import supplements
@@ -48,13 +49,71 @@ def test_an_unknown_value_names_what_is_allowed() -> None:
         labels.soft("intent", "poetry")
 
 
-def test_outcomes_become_increments_and_the_rest_goes_to_the_top() -> None:
-    groups = [[f"m{i}"] for i in range(fields.TIER_SLOTS)]
-    reached = labels.solved({"m0": 0.0, "m1": 0.5, "m2": 0.25, "m3": 1.0, "m4": 1.0, "m5": 1.0}, groups)
-    assert reached == (0.0, 0.5, 0.5, 1.0, 1.0, 1.0)
-    assert labels.tier_from_outcomes(reached) == (0.0, 0.5, 0.0, 0.5, 0.0, 0.0)
-    nobody = labels.solved({f"m{i}": 0.0 for i in range(6)}, groups)
-    assert labels.tier_from_outcomes(nobody)[-1] == 1.0
+def test_a_step_follows_from_an_intent_that_says_something_of_it() -> None:
+    ordered = labels.with_steps(labels.label(intent="device_action"))
+    assert ordered["needs_tools"][0] > 0.9
+    assert fields.FIELDS["planned_calls"][ordered["planned_calls"].index(max(ordered["planned_calls"]))] == "1"
+    assert labels.with_steps(labels.label(intent="conversation"))["needs_tools"][0] < 0.1
+    unsure = labels.label(intent="order_delivery")
+    assert labels.with_steps(unsure) == unsure
+    given = {
+        **labels.label(intent="device_action"),
+        **labels.step(needs=False, calls=(1, 0, 0, 0), structure=(1, 0, 0, 0, 0)),
+    }
+    assert labels.with_steps(given) == given
+
+
+def test_the_encoder_is_asked_about_every_source_and_no_text_twice() -> None:
+    rows = [Row(text=f"big {i % 400}", source="big") for i in range(800)] + [
+        Row(text=f"small {i}", source="small") for i in range(10)
+    ]
+    texts = teacher.choose(rows, 100, seed=0)
+    assert len(texts) == len(set(texts)) <= 100
+    assert {text for text in texts if text.startswith("small")} == {f"small {i}" for i in range(10)}
+    assert len(texts) >= 95
+    assert texts == teacher.choose(rows, 100, seed=0) != teacher.choose(rows, 100, seed=1)
+
+
+@needs_torch
+def test_a_changed_text_is_taught_the_vector_of_its_original() -> None:
+    import numpy as np
+
+    known = teacher.Teacher(places={"one": 1, "two": 0}, vectors=np.array([[0.0, 1.0], [1.0, 0.0]], np.float16))
+    rows = [Row(text="ONE", source="s", original="one"), Row(text="other", source="s"), Row(text="two", source="s")]
+    at, vectors = known.of(rows)
+    assert at == [0, 2]
+    assert vectors.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+@needs_torch
+def test_embeddings_start_from_what_the_encoder_says() -> None:
+    import numpy as np
+    import torch
+
+    from tiergraph.training import network, router
+
+    draw = random.Random(0)
+    about = {"cat": ["cat", "kitten", "purr", "whiskers"], "car": ["car", "engine", "wheel", "brake"]}
+    texts = sorted({" ".join(draw.choices(words, k=3)) for words in about.values() for _ in range(60)})
+    vectors = np.zeros((len(texts), teacher.WIDTH), np.float16)
+    for i, text in enumerate(texts):
+        vectors[i, 0 if text.split()[0] in about["cat"] else 1] = 1.0
+    vectors[:, 2:] = np.random.default_rng(0).normal(0, 0.001, (len(texts), teacher.WIDTH - 2))
+    corpus = router.Corpus(parts={"train": [Row(text=t, source="s") for t in texts]}, shares={})
+    vocabulary = router.prepare_vocabulary(corpus, 500, None, seed=0)
+    torch.manual_seed(0)
+    net = network.build(router.shape_for(vocabulary, layers=1, width=64))
+    known = teacher.Teacher(places={text: i for i, text in enumerate(texts)}, vectors=vectors)
+    assert teacher.start_embeddings(net, vocabulary, known, 0, epochs=150) > 0.9
+
+    def decided(text: str) -> torch.Tensor:
+        with torch.inference_mode():
+            return net(torch.tensor(vocabulary.requests([text])))[0, -1]
+
+    def near(one: str, other: str) -> float:
+        return float(torch.cosine_similarity(decided(one), decided(other), dim=0))
+
+    assert near("cat kitten", "purr whiskers") > near("cat kitten", "engine brake") + 0.2
 
 
 def test_near_equal_rows_share_a_part() -> None:
@@ -165,7 +224,9 @@ def test_the_shipped_manifest_is_of_the_shipped_model() -> None:
     assert hashlib.sha256(model.read_bytes()).hexdigest() == manifest["gguf_sha256"]
     written = gguf.GGUFReader(str(model)).get_field("tiergraph.contract").contents()
     assert json.loads(written) == manifest["contract"]
-    assert {name: tuple(values) for name, values in manifest["contract"]["fields"].items()} == dict(fields.FIELDS)
+    shipped = {name: tuple(values) for name, values in manifest["contract"]["fields"].items()}
+    assert set(shipped) >= set(proposal.FIELDS)
+    assert shipped.items() <= fields.FIELDS.items()
 
 
 def test_nothing_excluded_is_in_the_shipped_weights() -> None:
@@ -192,6 +253,7 @@ def test_a_tiny_router_says_the_same_in_llama_cpp(tmp_path: Path) -> None:
         tmp_path / "out",
         rows=rows,
         own_written=500,
+        taught=0,
         steps=12,
         vocabulary=700,
         layers=2,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tiergraph.commands import ask, bench, check, decide, demo, evals, init, prompts, schema, train
+from tiergraph.commands import ask, bench, check, decide, demo, evals, init, label, prompts, schema, train, tune
 from tiergraph.commands.group import OneLineGroup
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app.add_typer(prompts.prompts, name="prompts")
 app.add_typer(evals.evals, name="eval")
 app.command(epilog=bench.EXAMPLE)(bench.bench)
 app.command(epilog=train.EXAMPLE)(train.train)
+app.command(epilog=label.EXAMPLE)(label.label)
+app.command(epilog=tune.EXAMPLE)(tune.tune)
 
 
 @app.callback(invoke_without_command=True, epilog="Example: tiergraph demo --limit 25")

@@ -324,6 +324,11 @@ class RouterConfig(Model):
         """sha256 over the canonical form: sorted keys, every default written out, ``${NAME}`` unexpanded."""
         return hashlib.sha256(canonical(self).encode()).hexdigest()
 
+    @cached_property
+    def folder(self) -> Path:
+        """Where the file lies that was loaded, which the paths of heads are relative to; part of no digest."""
+        return Path()
+
     @property
     def sufficiency(self) -> float:
         """Probability of being sufficient that a tier needs to be chosen, in (0, 1)."""
@@ -379,7 +384,9 @@ def load_config(path: str | os.PathLike[str]) -> RouterConfig:
         raise ConfigError("There is no such file.", file=str(file), fix="`tiergraph init` writes one.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The file cannot be read: {type(error).__name__}.", file=str(file)) from None
-    return parse_config(text, file=str(file))
+    config = parse_config(text, file=str(file))
+    config.__dict__["folder"] = file.parent  # a cached property: neither compared nor dumped
+    return config
 
 
 def parse_config(text: str, *, file: str = "router.yaml") -> RouterConfig:

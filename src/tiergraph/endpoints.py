@@ -20,7 +20,7 @@ prompt asks for JSON. ``auto``: the first of the first three that a probe at sta
 HOSTED = ("openai", "ollama")
 """Schemes of models behind HTTP."""
 
-SCHEMES = (*HOSTED, "embedding", "python")
+SCHEMES = (*HOSTED, "embedding", "classifier", "python")
 """Schemes of router models; anything else is ``embedded`` or the path of a GGUF."""
 
 _PYTHON = re.compile(r"python:[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -33,7 +33,7 @@ class Model(BaseModel):
 
 
 def scheme_of(model: str) -> str:
-    """``openai``, ``ollama``, ``embedding`` or ``python``; "" for a model inside this process."""
+    """``openai``, ``ollama``, ``embedding``, ``classifier`` or ``python``; "" for a GGUF inside this process."""
     scheme, colon, _ = model.partition(":")
     return scheme if colon and scheme in SCHEMES else ""
 
@@ -106,7 +106,8 @@ class ProposerConfig(Endpoint):
 
     Attributes:
         model: ``embedded``, the path of a GGUF, ``openai:NAME``, ``ollama:NAME``, ``embedding:FILE`` (a YAML of example
-            utterances) or ``python:module:attribute`` (a LangChain decision model, a `Proposer`, or what makes one).
+            utterances), ``classifier:FOLDER`` (of `tiergraph train --kind classifier`) or ``python:module:attribute``
+            (a LangChain decision model, a `Proposer`, or what makes one).
         location: As for every endpoint. A model inside this process is ``on_prem``; of an embedding router the file
             says it.
         boundary: In [0, .5]. In a chain the next model is asked where the probability that a tier suffices is so near
@@ -116,6 +117,8 @@ class ProposerConfig(Endpoint):
         gpu_layers: Layers of a GGUF on the GPU, where llama.cpp was built with one; -1 is all.
         calibration: Path of the JSON that `tiergraph check --calibrate` writes: what the model's stated confidence or
             its token probabilities are worth. Without it a stated confidence counts as one half.
+        heads: Paths of the heads that `tiergraph tune` fitted on this very model, relative to the file that names them:
+            at most one for the ladder, whose scores replace the model's own, and one for each field.
         logprobs: Whether to ask a server for the probabilities of its tokens; ``None`` asks and does without.
     """
 
@@ -125,6 +128,7 @@ class ProposerConfig(Endpoint):
     adapter_scale: float = 1.0
     gpu_layers: int = Field(default=0, ge=-1)
     calibration: str | None = None
+    heads: tuple[str, ...] = ()
     logprobs: bool | None = None
 
     @field_validator("model")
@@ -141,13 +145,15 @@ class ProposerConfig(Endpoint):
 
     @model_validator(mode="after")
     def _fits(self) -> ProposerConfig:
-        if not self.scheme and self.location == "external":
+        if self.scheme in ("", "classifier") and self.location == "external":
             raise ValueError(f"{self.model!r} runs inside this process: leave location out, or write on_prem")
         if self.scheme and (self.adapter is not None or self.gpu_layers):
             raise ValueError(f"adapter and gpu_layers are for a GGUF, not for {self.model!r}")
+        if self.scheme and self.heads:
+            raise ValueError(f"heads are for embedded or a GGUF of `tiergraph train`, not for {self.model!r}")
         if self.scheme not in HOSTED and (self.base_url or self.api_key):
             raise ValueError(f"base_url and api_key are for openai: and ollama:, not for {self.model!r}")
-        if self.scheme != "embedding":
+        if self.scheme not in ("embedding", "classifier"):
             _check_place(self)
         return self
 

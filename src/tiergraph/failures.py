@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+GAVE_UP = ("unsure", "refusal", "empty")
+"""Codes of a tier that was reached and had no answer: asking it again, or another like it, is no cure."""
+
 _UNREACHABLE = frozenset({"APIConnectionError", "ConnectError", "TransportError", "RemoteProtocolError"})
 
 

@@ -24,6 +24,7 @@ from tiergraph.documents import Document, as_documents
 from tiergraph.effects import Call, Steps, arun, run
 from tiergraph.errors import JudgeError, JudgeTimeoutError, TierError, TiersUnavailableError
 from tiergraph.extractive import QUOTE_K
+from tiergraph.failures import GAVE_UP
 from tiergraph.handoff import Draft, Handoff
 from tiergraph.judges import EvidenceJudge, Judge, Verdict
 from tiergraph.policy import AllowedSet, Decision, Finding, clip, distinct, next_tier
@@ -42,7 +43,6 @@ Update = dict[str, Any]
 
 _CHECKPOINTER = "__pregel_checkpointer"
 _FOLLOW_UP_WORDS = 6
-_GAVE_UP = ("unsure", "refusal", "empty")
 
 
 class Node(Runnable[Channels, Update]):
@@ -443,9 +443,9 @@ class Nodes:
             if higher is not None:
                 return higher, None
             lower = [name for name in ladder.in_order(allowed) if name not in tried]
-            if last["outcome"] == "failed" and last["code"] not in _GAVE_UP and not state["drafts"] and lower:
+            if last["outcome"] == "failed" and last["code"] not in GAVE_UP and not state["drafts"] and lower:
                 return lower[-1], None
-        answered = bool(state["drafts"]) or bool(codes & set(_GAVE_UP))
+        answered = bool(state["drafts"]) or bool(codes & set(GAVE_UP))
         return None, "exhausted" if answered else "unavailable"
 
     def _verdict(

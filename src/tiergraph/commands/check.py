@@ -216,6 +216,8 @@ def _model_facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "memory", model["memory"]["text"]
     if model["overlap"]:
         yield "overlap", _overlap(model["overlap"])
+    if model["fitted"]:
+        yield "fitted", _fitted(model["fitted"])
     if model["sanity"]:
         yield "sanity", model["sanity"]["verdict"]
         yield "", model["sanity"]["text"]
@@ -237,6 +239,18 @@ def _overlap(found: dict[str, Any]) -> str:
     text = f"of {found['examples']} examples: {listed([*pairs[:MOST_PAIRS], *more])}"
     loose = [f"{each['cluster']} (accuracy {each['accuracy']:.2f})" for each in found["unseparated"]]
     return f"{text}; no threshold separates {listed(loose)}" if loose else text
+
+
+def _fitted(found: dict[str, Any]) -> str:
+    """Fields of a classifier, how good each is on rows it did not see, and who reads the flags."""
+    fields = []
+    for name, figures in found["fields"].items():
+        judged = figures["cross_fitted"]
+        fields.append(
+            f"{name} {judged['accuracy']:.2f} of {judged['n']} (base rate {judged['accuracy_of_base_rate']:.2f})"
+        )
+    flags = "by the classifier" if found["reads_flags"] else "by the embedded model"
+    return f"accuracy, cross-validated: {', '.join(fields)}; flags are read {flags}"
 
 
 def _probed(thing: dict[str, Any]) -> str:

@@ -99,6 +99,7 @@ def _model(link: Link, entry: RouterModelConfig | None) -> dict[str, Any]:
         "probe": None,
         "memory": None if memory is None else {**memory.as_json(), "text": str(memory)},
         "overlap": None,
+        "fitted": None,
         "sanity": None,
     }
 
@@ -111,7 +112,7 @@ def _try(
 
     link, proposer = chain.only(number), chain.links[number].proposer
     warnings = model["warnings"] = []
-    for what in ("probe", "overlap"):
+    for what in ("probe", "overlap", "fitted"):
         model[what], failed = _asked(proposer, what)
         if failed:
             warnings.append(f"{model['name']}: its {what} failed: {failed}")
@@ -161,7 +162,8 @@ def _in_words(found: Any) -> str:
 
 
 def _asked(thing: Any, what: str) -> tuple[Any, str | None]:
-    """What a method reports, where ``thing`` has it: ``probe`` of a hosted model, ``overlap`` of an embedding router.
+    """What a method reports, where ``thing`` has it: ``probe`` of a hosted model, ``overlap`` of an embedding router,
+    ``fitted`` of a classifier.
 
     Second, how it failed.
     """

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -84,10 +84,14 @@ def facts(pairs: Iterable[tuple[str, str]], *, style: str = "") -> Table:
 
 
 @contextmanager
-def progress(label: str, total: float | None, *, hidden: bool = False) -> Iterator[Any]:
-    """A progress bar on stderr, and nothing where stderr is no terminal. Gives ``advance(steps, label)``."""
+def progress(label: str, total: float | None, *, hidden: bool = False, eta: bool = False) -> Iterator[Any]:
+    """A progress bar on stderr, and nothing where stderr is no terminal. Gives ``advance(steps, label)``.
+
+    ``eta``: whether it says how long it will still take, in place of how long it took.
+    """
     console = err()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    timing = TimeRemainingColumn() if eta else TimeElapsedColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), timing)
     with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
         task = bar.add_task(label, total=total)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tiergraph.commands import eval_gate, eval_run, eval_traffic
+from tiergraph.commands import eval_gate, eval_router, eval_run, eval_traffic
 from tiergraph.commands.console import new_table, out, write_json
 from tiergraph.commands.group import BadUse
 
@@ -20,6 +20,7 @@ evals.command(epilog=eval_gate.EXAMPLE)(eval_gate.gate)
 evals.command(epilog=eval_gate.COMPARE_EXAMPLE)(eval_gate.compare)
 evals.command(epilog=eval_traffic.SHADOW_EXAMPLE)(eval_traffic.shadow)
 evals.command(epilog=eval_traffic.SIMULATE_EXAMPLE)(eval_traffic.simulate)
+evals.command(epilog=eval_router.EXAMPLE)(eval_router.router)
 
 
 @evals.callback(invoke_without_command=True, epilog=EXAMPLE)

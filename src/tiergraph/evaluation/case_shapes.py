@@ -23,9 +23,14 @@ _LONGEST_STRATUM = 80
 
 
 def own_shape(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row of the product's: one of `build_case` as it is, a record or a message of the demo as such a row."""
+    """A row of the product's: one of `build_case` as it is, a record or a message of the demo as such a row.
+
+    What ``tiergraph label`` says of its own work is left out of its rows.
+    """
     if row.keys() >= _OF_DEMO:
         return _demo_row(row)
+    if "outcomes" in row and isinstance(row.get("label"), Mapping):
+        row = {key: value for key, value in row.items() if key != "label"}
     return {"record": row} if row.keys() >= _OF_RECORD else row
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
 from os import PathLike
+from typing import TypeVar
 
 from tiergraph.errors import InputError
-from tiergraph.evaluation.cases import Case, Suite
+from tiergraph.evaluation.cases import Suite
 from tiergraph.evaluation.observations import Observation
 from tiergraph.evaluation.store import Store
 from tiergraph.evaluation.subjects import Subject
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Progress = Callable[[int, int], None]
 """Told how many cases are done, and of how many."""
@@ -40,7 +44,7 @@ def observe(
         waiting = [case for case in suite if case.id not in found]
         with _shown(progress, suite.name, len(suite)) as tell:
             tell(reused, len(suite))
-            for case, observation in _observed(waiting, subject, workers):
+            for case, observation in in_parallel(waiting, subject.observe, workers):
                 found[case.id] = observation
                 # What failed may succeed another time, and is not kept.
                 if store is not None and observation.outcome != "error":
@@ -64,19 +68,22 @@ def _store(cache: str | PathLike[str] | None, subject: Subject) -> Store | None:
     return Store(cache, subject.digest, subject.key)
 
 
-def _observed(cases: Sequence[Case], subject: Subject, workers: int) -> Iterator[tuple[Case, Observation]]:
-    """Observations as they come. Few are handed out ahead, so that an interruption leaves little unfinished work."""
+def in_parallel(items: Iterable[T], function: Callable[[T], R], workers: int) -> Iterator[tuple[T, R]]:
+    """Each item with what the function makes of it, as they come.
+
+    Few are handed out ahead, so that an interruption leaves little unfinished work.
+    """
     if workers == 1:
-        for case in cases:
-            yield case, subject.observe(case)
+        for item in items:
+            yield item, function(item)
         return
-    ahead = iter(cases)
-    running: dict[Future[Observation], Case] = {}
+    ahead = iter(items)
+    running: dict[Future[R], T] = {}
     with ThreadPoolExecutor(workers, thread_name_prefix="tiergraph-eval") as pool:
         try:
             while True:
-                for case in islice(ahead, 2 * workers - len(running)):
-                    running[pool.submit(subject.observe, case)] = case
+                for item in islice(ahead, 2 * workers - len(running)):
+                    running[pool.submit(function, item)] = item
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

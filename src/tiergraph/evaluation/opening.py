@@ -177,13 +177,13 @@ def _named(
     names = [getattr(part, "digest", None) for part in parts.values() if part is not None]
     if digest is None and (models or None in names):
         return None
-    tiers = [_behind(tier) for tier in config.tiers]
+    tiers = [behind(tier) for tier in config.tiers]
     return digest_of(
         config.digest, decider.chain.digest, sorted(decider.unreachable), sorted(models), names, tiers, digest
     )
 
 
-def _behind(tier: Tier) -> list[str | None]:
+def behind(tier: Tier) -> list[str | None]:
     """What a tier's reference stands for now: environment variables read, and the source of Python code."""
     model = expand_env(tier.model)
     source = None

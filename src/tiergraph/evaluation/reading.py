@@ -97,7 +97,7 @@ def read_csv(
     except LookupError:
         fix = "Fix: give utf-8, cp1252 or the like."
         raise InputError(f"Unknown encoding {encoding!r}. {fix}", code="bad_encoding") from None
-    with _opened(path) as stream:
+    with opened(path) as stream:
         try:
             lines = read_csv_lines(stream, delimiter=delimiter, encoding=encoding, places=places)
             return suite_of(lines, _as_it_is, options, name=_stem(path), file=file)
@@ -210,7 +210,7 @@ def write_jsonl(suite: Suite, path: Source) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [_json_line(case) for case in suite]
+    lines = [json_line(to_row(case), case.id) for case in suite]
     with gzip.open(path, "wb") if path.suffix == ".gz" else path.open("wb") as file:
         file.writelines(lines)
     return path
@@ -229,7 +229,7 @@ def _renaming(columns: Renames | None, strata: Collection[str]) -> Shape:
 
 
 def _read_lines(path: Source, shape: Shape, options: SuiteOptions) -> Suite:
-    with _opened(path) as stream:
+    with opened(path) as stream:
         return suite_of(read_objects(stream), shape, options, name=_stem(path), file=Path(path).name)
 
 
@@ -244,7 +244,7 @@ def _numbered(rows: Iterable[Any]) -> Iterator[Line]:
 
 
 @contextmanager
-def _opened(path: Source) -> Iterator[IO[bytes]]:
+def opened(path: Source) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked where it ends in ``.gz``."""
     path = Path(path)
     try:
@@ -294,12 +294,12 @@ def _of_langsmith(item: Any) -> bool:
 
 
 def _first(path: Source) -> Any:
-    with _opened(path) as stream:
+    with opened(path) as stream:
         return next((line.value for line in read_objects(stream) if isinstance(line, Line)), None)
 
 
 def _json_list(path: Source) -> list[Any]:
-    with _opened(path) as stream:
+    with opened(path) as stream:
         data = stream.read()
     try:
         value = json.loads(data.decode("utf-8-sig"))
@@ -331,14 +331,17 @@ def _parquet(path: Source) -> Any:
         raise InputError(f"{path}: no Parquet ({found}). Fix: write it again.", code="bad_file") from None
 
 
-def _json_line(case: Case) -> bytes:
+def json_line(row: Mapping[str, Any], id: str) -> bytes:
+    """``row`` as one line of JSONL, with the line's end; ``id`` is for the error.
+
+    Raises:
+        InputError: It holds what JSON has no form for.
+    """
     try:
-        text = json.dumps(to_row(case), ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
-            f"{shown(case.id)} holds what JSON has no form for ({type(error).__name__}). Fix: make it text.",
+            f"{shown(id)} holds what JSON has no form for ({type(error).__name__}). Fix: make it text.",
             code="not_json",
         ) from None
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode() + b"\n"

@@ -6,16 +6,13 @@ the process was killed is passed over, and its case is observed again.
 
 from __future__ import annotations
 
-import json
 import os
-import threading
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tiergraph.errors import InputError
 from tiergraph.evaluation.cases import Case
+from tiergraph.evaluation.journal import Journal
 from tiergraph.evaluation.observations import Observation
 
 FORMAT = 1
@@ -35,55 +32,23 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str], digest: str, key: Callable[[Case], str]) -> None:
-        self.path = Path(folder) / f"{digest[:40]}.v{FORMAT}.jsonl"
-        self._lock, self._key, self._full = threading.Lock(), key, False
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            torn = self.path.exists() and _torn(self.path)
-            self._file = self.path.open("ab")
-        except OSError as error:
-            raise InputError(
-                f"{folder}: the cache cannot be written: {error.strerror}. Fix: name another folder, or none.",
-                code="bad_cache",
-            ) from None
-        if torn:
-            self._file.write(b"\n")
+        self._journal = Journal(Path(folder) / f"{digest[:40]}.v{FORMAT}.jsonl", name="case", value="observation")
+        self.path, self._key = self._journal.path, key
 
     def known(self, cases: Iterable[Case]) -> dict[str, Observation]:
         """Case id to what was observed of the same request before."""
         kept: dict[str, Observation] = {}
-        with self.path.open("rb") as lines:
-            for line in lines:
-                try:
-                    row = json.loads(line)
-                    kept[row["case"]] = Observation.from_json(row["observation"])
-                except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
-                    continue
+        for key, value in self._journal.known().items():
+            try:
+                kept[key] = Observation.from_json(value)
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+                continue
         keys = ((case.id, self._key(case)) for case in cases)
         return {id: replace(kept[key], case=id) for id, key in keys if key in kept}
 
     def add(self, case: Case, observation: Observation) -> None:
         """Keep one; it is on disk when this returns."""
-        row = {"case": self._key(case), "observation": observation.as_json()}
-        line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
-        with self._lock:
-            if self._full:
-                return
-            try:
-                self._file.write(line)
-                self._file.flush()
-            except OSError as error:  # what is observed counts all the same
-                self._full = True
-                warnings.warn(f"{self.path}: the cache cannot be written: {error.strerror}.", stacklevel=2)
+        self._journal.add(self._key(case), observation.as_json())
 
     def close(self) -> None:
-        self._file.close()
-
-
-def _torn(path: Path) -> bool:
-    """Whether the last line has no end."""
-    with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+        self._journal.close()

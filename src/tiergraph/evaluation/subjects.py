@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tiergraph.errors import InputError, TiergraphError
 from tiergraph.evaluation.cases import Case, digest_of
@@ -139,26 +139,18 @@ class GraphSubject:
         return guarded(case, lambda: self._run(case))
 
     def _run(self, case: Case) -> Observation:
-        state: Mapping[str, Any] = {}
-        record: Mapping[str, Any] = {}
         self._lay_in(case)
         began = time.perf_counter()
-        for mode, part in self._graph.stream(_graph_input(case), stream_mode=["tasks", "values"]):
-            if mode == "tasks" and part["name"] == "finish" and "input" in part:
-                state = part["input"].get("work", {})
-            elif mode == "values" and part.get("routing"):
-                record = part["routing"]
+        ran = run_graph(self._graph, case)
         elapsed = (time.perf_counter() - began) * 1000
         self._lay_in(None)
-        if not record:
-            raise InputError("The graph gave no record. Fix: evaluate one of create_tier_router.", code="no_record")
-        self._remember(record)
-        texts = iter(draft["text"] for draft in state.get("drafts", ()))
+        self._remember(ran.record)
+        texts = iter(ran.drafts)
         qualities = [
             self._score(case, hop["tier"], next(texts)) if hop["outcome"] != "failed" else None
-            for hop in record["hops"]
+            for hop in ran.record["hops"]
         ]
-        return replace(observed_record(case, record, qualities), latency_ms=elapsed)
+        return replace(observed_record(case, ran.record, qualities), latency_ms=elapsed)
 
     def _score(self, case: Case, tier: str, text: str) -> float | None:
         return known_score(case, text, tier) if self._scorer is None else self._scorer(case, text)
@@ -170,6 +162,31 @@ class GraphSubject:
                 "model": dict(record["router_model"]),
                 "prompts_digest": record["prompts_digest"],
             }
+
+
+class Ran(NamedTuple):
+    """One run of a graph: its record, and the texts of the drafts, one for each hop that did not fail. Content."""
+
+    record: Mapping[str, Any]
+    drafts: tuple[str, ...]
+
+
+def run_graph(graph: Any, case: Case) -> Ran:
+    """A case through a graph of `create_tier_router` that has no checkpointer.
+
+    Raises:
+        InputError: It is no such graph: it gave no record.
+    """
+    state: Mapping[str, Any] = {}
+    record: Mapping[str, Any] = {}
+    for mode, part in graph.stream(_graph_input(case), stream_mode=["tasks", "values"]):
+        if mode == "tasks" and part["name"] == "finish" and "input" in part:
+            state = part["input"].get("work", {})
+        elif mode == "values" and part.get("routing"):
+            record = part["routing"]
+    if not record:
+        raise InputError("The graph gave no record. Fix: evaluate one of create_tier_router.", code="no_record")
+    return Ran(record, tuple(draft["text"] for draft in state.get("drafts", ())))
 
 
 class JudgeSubject:

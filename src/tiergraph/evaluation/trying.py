@@ -14,6 +14,7 @@ from tiergraph.evaluation.subjects import GraphSubject, Scorer
 
 if TYPE_CHECKING:
     from tiergraph.decider import Decider
+    from tiergraph.judges import Judge
 
 
 class Tried(NamedTuple):
@@ -65,15 +66,44 @@ def tried(
 
 
 def _alone(decider: Decider, tier: str, retriever: Any, scorer: Scorer | None) -> GraphSubject:
-    """A graph that asks one tier and takes what it says, under the policy as it is."""
+    """A subject that asks one tier and takes what it says, under the policy as it is."""
+    config = decider.config
+    graph = graph_of_one(decider, tier, retriever=retriever)
+    documents = None if retriever is None else getattr(retriever, "digest", None)
+    nameless = (retriever is not None and documents is None) or (scorer is not None and not hasattr(scorer, "digest"))
+    # Whatever decides what one tier answers; neither the judge's threshold nor the profile is in it.
+    parts = [each.model_dump(mode="json") for each in (*config.tiers, config.policy, config.budgets, config.retrieval)]
+    digest = None if nameless else digest_of(parts, decider.chain.digest, tier, documents, sorted(decider.unreachable))
+    return GraphSubject(graph, config=config, digest=digest, name=tier, scorer=scorer)
+
+
+def graph_of_one(
+    decider: Decider,
+    tier: str,
+    *,
+    retriever: Any = None,
+    judge: Judge | None = None,
+    judged: bool = False,
+    models: Mapping[str, Any] | None = None,
+) -> Any:
+    """A router graph that asks one tier once, under the policy as it is, and never climbs.
+
+    Where policy forbids the tier, the nearest that it allows is asked, as with every proposal.
+
+    Args:
+        decider: Of the ladder. Its router model is not asked, its flags are.
+        tier: Name of the tier.
+        retriever, judge, models: As of `create_tier_router`.
+        judged: Whether the configured judge, or ``judge``, gives the answer a verdict; it stands in any case.
+    """
     from tiergraph.decider import Decider as Own
     from tiergraph.graph import create_tier_router
     from tiergraph.proposers.chain import Chain
     from tiergraph.testing import ScriptedProposer
 
     config = decider.config
-    cascade = config.cascade.model_copy(update={"judge": "none", "max_hops": 1})
-    config = config.model_copy(update={"cascade": cascade, "map": ()})
+    alone = {"max_hops": 1, "on_unavailable": "message", **({} if judged else {"judge": "none"})}
+    config = config.model_copy(update={"cascade": config.cascade.model_copy(update=alone), "map": ()})
     named = ScriptedProposer(config.ladder, tier=tier, confidence=1.0, needs_retrieval=True)
     chain = Chain.of(
         named,
@@ -83,10 +113,5 @@ def _alone(decider: Decider, tier: str, retriever: Any, scorer: Scorer | None) -
         reasons=config.router.reasons,
         reader_bounded=True,
     )
-    graph = create_tier_router(config, decider=Own(config, chain, unreachable=decider.unreachable), retriever=retriever)
-    documents = None if retriever is None else getattr(retriever, "digest", None)
-    nameless = (retriever is not None and documents is None) or (scorer is not None and not hasattr(scorer, "digest"))
-    # Whatever decides what one tier answers; neither the judge's threshold nor the profile is in it.
-    parts = [each.model_dump(mode="json") for each in (*config.tiers, config.policy, config.budgets, config.retrieval)]
-    digest = None if nameless else digest_of(parts, decider.chain.digest, tier, documents, sorted(decider.unreachable))
-    return GraphSubject(graph, config=config, digest=digest, name=tier, scorer=scorer)
+    own = Own(config, chain, unreachable=decider.unreachable)
+    return create_tier_router(config, decider=own, retriever=retriever, judge=judge, models=models)

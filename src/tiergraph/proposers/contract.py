@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tiergraph.errors import ConfigError, ModelError
 from tiergraph.proposal import DIFFICULTIES, FIELDS
 from tiergraph.proposers.calibration import Calibration, LevelMap, softmax
@@ -77,8 +79,9 @@ class Contract:
             raise bad(f"cannot be read ({type(error).__name__}: {error})") from None
         if contract.max_request_tokens <= 0:
             raise bad(f"has max_request_tokens {contract.max_request_tokens!r}")
-        if set(fields) != set(FIELDS):
-            raise bad(f"has the fields {sorted(fields)}, not {sorted(FIELDS)}")
+        absent = sorted(set(FIELDS) - set(fields))  # further ones, such as those of an agent's step, are not read here
+        if absent:
+            raise bad(f"lacks the fields {absent}")
         if list(fields["tier"]) != [str(slot) for slot in range(len(fields["tier"]))] or len(fields["tier"]) < 2:
             raise bad(f"has the tier slots {list(fields['tier'])}, not 0, 1, ... in order")
         closed = {"difficulty": ("1", "2", "3"), **dict.fromkeys(("needs_retrieval", *FlagScores._fields), FLAG_VALUES)}
@@ -100,6 +103,11 @@ class Contract:
         probes = [(f"probe:{i}", token) for i, token in enumerate(self.probes)]
         return [("bos", self.bos), ("decide", self.decide), *values, *probes]
 
+    @property
+    def features(self) -> dict[str, int]:
+        """Name to token of what heads are fitted on: every value of every field, then the probes."""
+        return dict(self.named_tokens()[2:])
+
 
 class ContractHead:
     """Reads a model that was trained for one decision token."""
@@ -110,18 +118,20 @@ class ContractHead:
         calibration: Calibration,
         *,
         tiers: int,
-        intents: Sequence[str],
-        reasons: Sequence[str],
+        intents: Sequence[str] | None,
+        reasons: Sequence[str] | None,
         file: str,
+        features: bool = False,
     ) -> None:
-        """``tiers``: rungs of the ladder; ``intents`` and ``reasons``: the configured closed sets.
+        """``tiers``: rungs of the ladder; ``intents`` and ``reasons``: the configured sets, ``None`` where a head
+        reads them; ``features``: whether readings hold the logits that heads are applied to.
 
         Raises:
             ConfigError: A configured intent or reason that the model was not trained for.
         """
         for name, configured in (("intents", intents), ("reasons", reasons)):
             trained = list(contract.fields[name[:-1]])
-            unknown = [value for value in configured if value not in trained]
+            unknown = [value for value in configured or () if value not in trained]
             if unknown:
                 raise ConfigError(
                     f"router.{name}: {file} was not trained for {unknown[0]!r}. It knows {trained}.",
@@ -133,7 +143,10 @@ class ContractHead:
         self.prompt = (contract.bos,)
         chosen: dict[str, Sequence[str]] = {name: tuple(contract.fields[name]) for name in FIELDS}
         chosen |= dict.fromkeys(("needs_retrieval", *FlagScores._fields), FLAG_VALUES)
-        chosen |= {"difficulty": ("1", "2", "3"), "intent": tuple(intents), "reason": tuple(reasons)}
+        chosen |= {"difficulty": ("1", "2", "3")}
+        chosen |= {
+            name: tuple(given) for name, given in (("intent", intents), ("reason", reasons)) if given is not None
+        }
         self._levels = LevelMap(len(chosen["tier"]), tiers, calibration)
         self._values = chosen
         self._temperatures = {name: calibration.temperature(name) for name in chosen}
@@ -143,6 +156,10 @@ class ContractHead:
         for name, values in chosen.items():
             self._places[name] = slice(len(gather), len(gather) + len(values))
             gather += [(0, contract.fields[name][value]) for value in values]
+        self.features = contract.features
+        self._features = len(gather) if features else None
+        if features:
+            gather += [(0, token) for token in self.features.values()]
         self.tail = Tail(
             tokens=(contract.decide,), depths=(0,), sequences=((0,),), outputs=(False, True), gather=tuple(gather)
         )
@@ -163,6 +180,7 @@ class ContractHead:
                 lambda name: dict(zip(self._values[name], self._softmax(name, logits), strict=True))
             ),
             flags=FlagScores(self._softmax("contains_pii", logits)[0], self._softmax("is_legal", logits)[0]),
+            logits=None if self._features is None else np.array(logits[self._features :], np.float32),
         )
 
     def _softmax(self, name: str, logits: Sequence[float]) -> list[float]:

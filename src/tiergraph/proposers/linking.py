@@ -102,6 +102,8 @@ def _load_link(entry: RouterModelConfig, config: RouterConfig, progress: Progres
         from tiergraph.proposers.llamacpp import LlamaCppProposer
 
         # It keeps deadlines by itself and has a breaker of its own.
+        heads = tuple(str(config.folder / expand_env(head)) for head in entry.heads)
+        given["config"] = entry.model_copy(update={"heads": heads})
         path = expand_env(entry.model)
         name = PurePath(path).name
         own: Proposer = LlamaCppProposer.load(path, **given, progress=lambda stage: progress(f"{name}: {stage}"))
@@ -112,6 +114,10 @@ def _load_link(entry: RouterModelConfig, config: RouterConfig, progress: Progres
 
         told = partial(_examples, progress, entry.name)
         loaded = EmbeddingProposer.load(**given, progress=told)
+    elif entry.scheme == "classifier":
+        from tiergraph.proposers.classifier import ClassifierProposer
+
+        loaded = ClassifierProposer.load(**given)
     elif entry.scheme == "python":
         loaded = _python(entry, given)
     else:
@@ -119,7 +125,8 @@ def _load_link(entry: RouterModelConfig, config: RouterConfig, progress: Progres
 
         loaded = HostedProposer.load(**given)
     breaker = Breaker(entry.breaker_failures, entry.breaker_reset_s)
-    return Link(proposer=loaded, boundary=entry.boundary, breaker=breaker)
+    # A classifier keeps deadlines by itself too.
+    return Link(proposer=loaded, boundary=entry.boundary, breaker=breaker, bounded=entry.scheme == "classifier")
 
 
 def _examples(progress: Progress, name: str, done: int, total: int) -> None:

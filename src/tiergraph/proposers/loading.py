@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from tiergraph.config import RouterModelConfig
 from tiergraph.errors import ModelError
 from tiergraph.proposers import branches, contract
 from tiergraph.proposers.calibration import Calibration
+from tiergraph.proposers.fitted import Fitted
 from tiergraph.proposers.native import NativeModel, Progress, Slot, Watch, silent
 from tiergraph.proposers.reading import Head
 from tiergraph.tiers import Ladder
@@ -31,11 +32,13 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def digest_of(model: NativeModel, digest: str) -> str:
-    """sha256 of all that decides: the model's own ``digest``, and over it the adapter's with its scale."""
-    if model.adapter is None:
+def digest_of(model: NativeModel, digest: str, heads: Sequence[str] = ()) -> str:
+    """sha256 of all that decides: the model's own ``digest``, over it the adapter's with its scale, and the heads'."""
+    if model.adapter is None and not heads:
         return digest
-    lines = (digest, sha256(model.adapter.path), repr(float(model.adapter.scale)))
+    lines = [digest, *heads]
+    if model.adapter is not None:
+        lines += [sha256(model.adapter.path), repr(float(model.adapter.scale))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -71,11 +74,19 @@ def make_slots(
 
 
 def make_head(
-    model: NativeModel, file: Path, digest: str, ladder: Ladder, config: RouterModelConfig, *, embedded: bool
+    model: NativeModel,
+    file: Path,
+    digest: str,
+    ladder: Ladder,
+    config: RouterModelConfig,
+    *,
+    embedded: bool,
+    fitted: Fitted | None = None,
 ) -> Head:
     """How ``model`` is asked: at its decision token where its metadata hold the contract, else by branching.
 
-    ``digest``: sha256 of ``file``, compared with the manifest beside it.
+    ``digest``: sha256 of ``file``, compared with the manifest beside it. ``fitted``: heads that are applied to what the
+    model says at its decision token.
 
     Raises:
         ModelError: A contract or manifest that cannot be used, or a prompt that leaves no room for a request.
@@ -94,9 +105,10 @@ def make_head(
             agreed,
             _calibration(file, digest, required=embedded),
             tiers=len(ladder),
-            intents=config.intents,
-            reasons=config.reasons,
+            intents=None if fitted and "intent" in fitted.fields else config.intents,
+            reasons=None if fitted and "reason" in fitted.fields else config.reasons,
             file=file.name,
+            features=fitted is not None,
         )
     if embedded:
         raise ModelError(f"{file.name}: it lacks {contract.KEY!r}. Fix: install tiergraph again.")

@@ -356,8 +356,10 @@ class Slot:
                 )
         llama_cpp.llama_synchronize(self._context)
 
-    def decode(self, ids: Ids, deadline: float) -> list[float]:
+    def decode(self, ids: Ids, deadline: float, more: Sequence[int] = ()) -> list[float]:
         """The logits that the tail gathers, after the prompt and ``ids`` (at most a window), in one decode.
+
+        ``more``: tokens whose logits at the first output follow them.
 
         ``deadline``: of ``time.monotonic()``; a decode that is under way then is stopped (on the CPU).
 
@@ -382,6 +384,8 @@ class Slot:
             self._logits = np.ctypeslib.as_array((ctypes.c_float * cells).from_address(address))
             self._logits_at = address
         values: list[float] = self._logits.take(self._gather).tolist()
+        if more:
+            values += self._logits.take(more).tolist()
         return values
 
     def _fill(self, ids: Ids) -> None:

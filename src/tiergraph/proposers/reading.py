@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tiergraph.proposers.base import Flags
 from tiergraph.proposers.calibration import Calibration, TierScores
 
@@ -78,7 +81,10 @@ class FieldProbabilities(Mapping[str, Mapping[str, float]]):
 
     def with_flags(self, scores: FlagScores) -> FieldProbabilities:
         """The same with the flags of more windows."""
-        known = {name: {"true": p, "false": 1.0 - p} for name, p in scores._asdict().items()}
+        return self.replaced({name: {"true": p, "false": 1.0 - p} for name, p in scores._asdict().items()})
+
+    def replaced(self, known: Mapping[str, Mapping[str, float]]) -> FieldProbabilities:
+        """The same with other probabilities for some fields."""
         return FieldProbabilities(self._compute, {**self._known, **known})
 
 
@@ -93,6 +99,7 @@ class Reading:
         flags: Highest probabilities over every window that was read.
         complete: Whether the flags cover all of the text.
         windows: Windows that were read for it.
+        logits: (m,) raw logits of every value and probe, where heads wait for them; ``None`` once they were applied.
     """
 
     tiers: TierScores
@@ -101,6 +108,7 @@ class Reading:
     flags: FlagScores
     complete: bool = True
     windows: int = 1
+    logits: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

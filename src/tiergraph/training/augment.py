@@ -76,7 +76,7 @@ def augment(row: Row, draw: random.Random, rate: float = 1.0) -> Row:
         text = _typos(text, draw)
     if draw.random() < 0.14 * rate:
         text = draw.choice([str.lower, str.lower, str.upper, _bare, str.capitalize])(text)
-    return replace(row, text=text, labels=known)
+    return replace(row, text=text, labels=known, original=row.original or row.text)
 
 
 def document(rows: Sequence[Row], draw: random.Random) -> Row:

@@ -32,8 +32,8 @@ class RowError(InputError):
         self.path, self.line, self.problem = path, line, problem
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """A user's rows, one JSON object a line.
+def read_rows(path: Path, fields: Mapping[str, Sequence[str]] = FIELDS) -> Iterator[Row]:
+    """A user's rows, one JSON object a line. ``fields``: the closed set of each, such as intents of the user's own.
 
     Keys: ``text`` and any of ``tier`` (a slot 0 to 5 as an integer, or a level from 0.0 to 1.0 as a float),
     ``difficulty``, ``intent``, ``reason``, ``needs_retrieval``, ``contains_pii``, ``is_legal``. Blank lines are
@@ -47,27 +47,28 @@ def read_rows(path: Path) -> Iterator[Row]:
             if not line.strip():
                 continue
             try:
-                yield _row(json.loads(line))
+                yield _row(json.loads(line), fields)
             except ValueError as error:
                 raise RowError(path, number, str(error)) from error
 
 
-def _row(values: Any) -> Row:
+def _row(values: Any, fields: Mapping[str, Sequence[str]]) -> Row:
     if not isinstance(values, dict):
         raise ValueError(f"expected an object, got {type(values).__name__}")
     text = values.get("text")
     if not isinstance(text, str) or not text.strip():
         raise ValueError("'text' must be a non-empty string")
-    unknown = sorted(set(values) - {"text", *FIELDS})
+    unknown = sorted(set(values) - {"text", *fields})
     if unknown:
-        raise ValueError(f"Unknown keys {unknown}. Allowed: {['text', *FIELDS]}")
-    known = {name: _soft(name, value) for name, value in values.items() if name != "text" and value is not None}
+        raise ValueError(f"Unknown keys {unknown}. Allowed: {['text', *fields]}")
+    given = {name: value for name, value in values.items() if name != "text" and value is not None}
+    known = {name: _soft(name, value, fields[name]) for name, value in given.items()}
     if not known:
         raise ValueError("no label: give at least one field")
     return Row(text=text, source="rows", labels=known)
 
 
-def _soft(name: str, value: Any) -> Soft:
+def _soft(name: str, value: Any, names: Sequence[str]) -> Soft:
     if name == "tier":
         return _tier(value)
     if name in FLAGS:
@@ -75,8 +76,8 @@ def _soft(name: str, value: Any) -> Soft:
             raise ValueError(f"{name!r} must be true or false, got {value!r}")
         return labels.soft(name, "true" if value else "false")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{name!r} must be one of {list(FIELDS[name])}, got {value!r}")
-    return labels.soft(name, str(value))
+        raise ValueError(f"{name!r} must be one of {list(names)}, got {value!r}")
+    return labels.soft(name, str(value), names=names)
 
 
 def _tier(value: Any) -> Soft:

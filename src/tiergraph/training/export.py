@@ -15,20 +15,24 @@ from tiergraph.training.vocabulary import PRE_TOKENISER, Vocabulary
 CONTRACT_KEY = "tiergraph.contract"
 """Metadata key of the JSON that names the token ids."""
 
-QUANTISATION = "Q8_0, token embeddings F16"
-"""How the matrices are stored; norms are 32-bit floats."""
+QUANTISATIONS = ("Q8_0", "Q8_0, token embeddings F16", "F16")
+"""How the matrices may be stored, the smallest first; norms are 32-bit floats.
 
-# Everything is built on the embeddings: their rounding to 8 bits moved probabilities most, and a row of 16 bits
-# costs no time to look up.
-_HALF = frozenset({"token_embd.weight"})
+Everything is built on the embeddings and the fields are read through them (llama.cpp takes them for the output matrix
+where a file has none): their rounding to 8 bits moves probabilities most.
+"""
+
+_EMBEDDINGS = "token_embd.weight"
 _NORMAL, _CONTROL = 1, 3  # llama.cpp's token types
 
 
-def write_gguf(path: Path, network: Any, vocabulary: Vocabulary, *, name: str) -> str:
-    """Write ``network`` and ``vocabulary`` to ``path``, stored as ``QUANTISATION`` says.
+def write_gguf(path: Path, network: Any, vocabulary: Vocabulary, *, name: str, quantisation: str) -> str:
+    """Write ``network`` and ``vocabulary`` to ``path``, stored as one of ``QUANTISATIONS``.
 
     Returns the file's sha256 in hex.
     """
+    if quantisation not in QUANTISATIONS:
+        raise ValueError(f"Unknown quantisation {quantisation!r}. Allowed: {list(QUANTISATIONS)}")
     gguf = require("gguf")
     shape: Shape = network.shape
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -43,14 +47,15 @@ def write_gguf(path: Path, network: Any, vocabulary: Vocabulary, *, name: str) -
     writer.add_rope_freq_base(ROPE_BASE)
     writer.add_rope_dimension_count(shape.width // shape.heads)
     writer.add_vocab_size(shape.vocabulary)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    whole = quantisation == "F16"
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16 if whole else gguf.LlamaFileType.MOSTLY_Q8_0)
     _add_vocabulary(writer, vocabulary)
     writer.add_string(CONTRACT_KEY, json.dumps(vocabulary.contract, separators=(",", ":")))
     kinds = gguf.GGMLQuantizationType
     for tensor_name, array in tensors(network).items():
         if array.ndim == 1:
             writer.add_tensor(tensor_name, array)
-        elif tensor_name in _HALF:
+        elif whole or (tensor_name == _EMBEDDINGS and quantisation.endswith("F16")):
             writer.add_tensor(tensor_name, array.astype("float16"))
         else:
             writer.add_tensor(tensor_name, gguf.quantize(array, kinds.Q8_0), raw_dtype=kinds.Q8_0)
@@ -69,7 +74,6 @@ def tensors(network: Any) -> dict[str, Any]:
     named = {
         "token_embd.weight": state["token_embd.weight"],
         "output_norm.weight": state["output_norm.weight"],
-        "output.weight": state["output.weight"],
     }
     for layer in range(shape.layers):
         source, target = f"blocks.{layer}.", f"blk.{layer}."

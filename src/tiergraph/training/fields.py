@@ -6,7 +6,7 @@ One table, read by training, export and the engine's contract. A request is writ
 
 and at the single position of ``<decide>`` the logits of every field are read at once. Every field owns its own
 value tokens (``<intent:coding>``), no two fields share one, and a softmax is taken over one field's tokens at a
-time. ``<probe:0>`` to ``<probe:31>`` are rows of the output matrix whose "logits" are a projection of the final
+time. ``<probe:0>`` to ``<probe:127>`` are rows of the output matrix whose "logits" are a projection of the final
 hidden state: features for a head that is fitted later to a user's own ladder.
 
 All of these are CONTROL tokens in the GGUF: text tokenised with ``parse_special=False`` never produces them.
@@ -25,7 +25,7 @@ CONTRACT_VERSION = 1
 MAX_REQUEST_TOKENS = 384
 """Request tokens (without ``<bos>`` and ``<decide>``) in one window."""
 
-PROBES = 32
+PROBES = 128
 """Number of probe tokens."""
 
 TIER_SLOTS = 6
@@ -39,10 +39,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "contains_pii": ("true", "false"),
     "is_legal": ("true", "false"),
     "reason": REASONS,
+    "needs_tools": ("true", "false"),
+    "planned_calls": ("0", "1", "2-3", "4+"),
+    "structure": ("none", "single", "parallel", "chain", "dag"),
 }
-"""Field name to its closed set of values, in token order."""
+"""Field name to its closed set of values, in token order. The last three are of a step of an agent."""
 
-FLAGS = ("needs_retrieval", "contains_pii", "is_legal")
+FLAGS = ("needs_retrieval", "contains_pii", "is_legal", "needs_tools")
 """The boolean fields."""
 
 BOS, EOS, PAD, DECIDE = "<bos>", "<eos>", "<pad>", "<decide>"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TypedDict
 
 from tiergraph.training.fields import FIELDS, TIER_SLOTS
@@ -28,7 +27,8 @@ TIER_PROFILES: Mapping[str, Soft] = {
     "hard": (0.01, 0.03, 0.07, 0.16, 0.33, 0.40),
     "hardest": (0.004, 0.012, 0.03, 0.084, 0.25, 0.62),
 }
-"""Priors for rows without recorded outcomes: how likely each slot is the cheapest that suffices."""
+"""Priors: how likely each slot is the cheapest that suffices. What recorded outcomes say is learned by a head on top of
+the model (`tiergraph.tuning`), so that it can be cross-validated on features that have not seen them."""
 
 SURE = 0.97
 """Probability of the value that a source names."""
@@ -39,27 +39,29 @@ class Row:
     """One request with what is known of it.
 
     text: the request as a user would send it. source: name of its data set. group: rows of one group stay in one
-    split (empty: decided from the text). labels: field to soft label. outcomes: column name to 0..1, recorded
-    correctness of real models, empty where none was recorded.
+    split (empty: decided from the text). labels: field to soft label. kind: the finest class that its data set gives,
+    such as an intent of 150 (empty: its source); what tells kinds apart tells a user's own apart. original: the text
+    before it was changed (empty: it was not).
     """
 
     text: str
     source: str
     group: str = ""
+    kind: str = ""
     labels: Mapping[str, Soft] = field(default_factory=dict)
-    outcomes: Mapping[str, float] = field(default_factory=dict)
+    original: str = ""
 
 
-def soft(field_name: str, value: str, sure: float = SURE) -> Soft:
-    """``sure`` on ``value``, the rest spread over the field's other values.
+def soft(field_name: str, value: str, sure: float = SURE, *, names: Sequence[str] | None = None) -> Soft:
+    """``sure`` on ``value``, the rest spread over the field's other values. ``names``: in place of those in ``FIELDS``.
 
     Raises:
         ValueError: the field has no such value.
     """
-    names = FIELDS[field_name]
+    names = FIELDS[field_name] if names is None else names
     if value not in names:
         raise ValueError(f"Unknown value {value!r} of field {field_name!r}. Allowed: {list(names)}")
-    rest = (1.0 - sure) / (len(names) - 1)
+    rest = (1.0 - sure) / max(1, len(names) - 1)
     return tuple(sure if name == value else rest for name in names)
 
 
@@ -87,6 +89,41 @@ def label(
         if flag is not None:
             known[name] = soft(name, "true" if flag else "false", 0.95 if name == "needs_retrieval" else 0.985)
     return known
+
+
+_STEPS: Mapping[str, tuple[float, Soft, Soft]] = {
+    # intent: needs a tool; planned calls 0, 1, 2-3, 4+; structure none, single, parallel, chain, dag
+    "conversation": (0.03, (0.96, 0.03, 0.005, 0.005), (0.96, 0.03, 0.004, 0.003, 0.003)),
+    "writing": (0.06, (0.92, 0.06, 0.015, 0.005), (0.92, 0.06, 0.006, 0.01, 0.004)),
+    "coding": (0.25, (0.75, 0.15, 0.06, 0.04), (0.75, 0.15, 0.02, 0.06, 0.02)),
+    "math_reasoning": (0.15, (0.85, 0.12, 0.02, 0.01), (0.85, 0.12, 0.01, 0.015, 0.005)),
+    "advice": (0.15, (0.84, 0.12, 0.03, 0.01), (0.84, 0.12, 0.015, 0.02, 0.005)),
+    "device_action": (0.96, (0.03, 0.9, 0.05, 0.02), (0.03, 0.9, 0.03, 0.03, 0.01)),
+    "data_query": (0.95, (0.04, 0.88, 0.06, 0.02), (0.04, 0.88, 0.03, 0.04, 0.01)),
+    "purchase_booking": (0.9, (0.08, 0.76, 0.12, 0.04), (0.08, 0.76, 0.04, 0.1, 0.02)),
+}
+"""Priors of an agent's step by intent, for rows that record no calls; intents that say nothing of it are absent."""
+
+
+def with_steps(known: Mapping[str, Soft]) -> Mapping[str, Soft]:
+    """``known`` with the fields of an agent's step, where they follow from an intent that is sure."""
+    if "intent" not in known or "needs_tools" in known:
+        return known
+    likeliest = max(range(len(FIELDS["intent"])), key=lambda i: known["intent"][i])
+    prior = _STEPS.get(FIELDS["intent"][likeliest])
+    if prior is None:
+        return known
+    needs, calls, structure = prior
+    return {**known, "needs_tools": (needs, 1.0 - needs), "planned_calls": calls, "structure": structure}
+
+
+def step(*, needs: bool, calls: Soft, structure: Soft) -> dict[str, Soft]:
+    """Labels of an agent's step: whether it needs a tool, planned calls 0, 1, 2-3, 4+, and their structure."""
+    return {
+        "needs_tools": soft("needs_tools", "true" if needs else "false"),
+        "planned_calls": calls,
+        "structure": structure,
+    }
 
 
 class Flags(TypedDict):
@@ -255,36 +292,6 @@ def hwu(intent: str) -> dict[str, Soft]:
     _, name, reason, retrieval = next(rule for rule in _HWU if re.search(rule[0], intent))
     tier = "howto" if name == "advice" else "easy" if name == "factual_question" else "trivial"
     return label(intent=name, reason=reason, tier=tier, difficulty=1, retrieval=retrieval, **EVERYDAY)
-
-
-def bins(accuracy: Mapping[str, float]) -> list[list[str]]:
-    """Models in order of mean accuracy, cut into ``TIER_SLOTS`` groups of near-equal size.
-
-    Raises:
-        ValueError: fewer models than slots.
-    """
-    ordered = sorted(accuracy, key=lambda model: (accuracy[model], model))
-    if len(ordered) < TIER_SLOTS:
-        raise ValueError(f"{len(ordered)} models cannot fill {TIER_SLOTS} capability bins")
-    edges = [round(i * len(ordered) / TIER_SLOTS) for i in range(TIER_SLOTS + 1)]
-    return [ordered[edges[i] : edges[i + 1]] for i in range(TIER_SLOTS)]
-
-
-def solved(outcomes: Mapping[str, float], groups: Sequence[Sequence[str]]) -> Soft:
-    """Mean correctness of each capability bin, made monotone: what a model of that level reaches."""
-    best, reached = 0.0, []
-    for group in groups:
-        scores = [outcomes[model] for model in group if model in outcomes]
-        best = max(best, sum(scores) / len(scores)) if scores else best
-        reached.append(best)
-    return tuple(reached)
-
-
-def tier_from_outcomes(reached: Soft) -> Soft:
-    """Increments of :func:`solved`; what no level solves goes to the top slot (the strongest still fares best)."""
-    steps = [reached[0], *(b - a for a, b in pairwise(reached))]
-    steps[-1] += 1.0 - reached[-1]
-    return tuple(steps)
 
 
 def tier_from_level(level: float) -> Soft:

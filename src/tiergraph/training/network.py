@@ -1,8 +1,8 @@
 """A small Llama-shaped network in PyTorch, with the layout that llama.cpp expects of arch ``llama``.
 
 RMSNorm, rotary positions on interleaved pairs (llama.cpp's "norm" type, so that no weight is permuted at
-export), SwiGLU, an untied output matrix. Padding stands on the right and attention is causal, so no mask is
-needed: what follows ``<decide>`` cannot reach it.
+export), SwiGLU, one matrix for embeddings and output. Padding stands on the right and attention is causal, so no mask
+is needed: what follows ``<decide>`` cannot reach it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tiergraph.training.extras import require
+from tiergraph.training.fields import PROBES
 
 NORM_EPS = 1e-5
 ROPE_BASE = 10000.0
@@ -21,7 +22,7 @@ class Shape:
     """Sizes of the network. ``width`` and ``feed_forward`` are multiples of 32 (Q8_0 blocks)."""
 
     vocabulary: int
-    layers: int = 5
+    layers: int = 3
     width: int = 256
     heads: int = 4
     feed_forward: int = 704
@@ -85,7 +86,10 @@ def build(shape: Shape, auxiliary: int = 0) -> Any:
             self.blocks = nn.ModuleList(Block() for _ in range(shape.layers))
             self.output_norm = Norm()
             self.output = nn.Linear(shape.width, shape.vocabulary, bias=False)
-            self.auxiliary = nn.Linear(32, auxiliary) if auxiliary else None
+            self.output.weight = (
+                self.token_embd.weight
+            )  # tied: a control token is never read, an ordinary one never said
+            self.auxiliary = nn.Linear(PROBES, auxiliary) if auxiliary else None
             angles = torch.outer(
                 torch.arange(shape.context).float(),
                 ROPE_BASE ** (-torch.arange(0, head_width, 2).float() / head_width),

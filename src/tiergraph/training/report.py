@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from tiergraph.evaluation import labelling
-from tiergraph.training import labels
 from tiergraph.training.calibration import (
     LevelMap,
     expected_calibration_error,
@@ -18,7 +16,7 @@ from tiergraph.training.calibration import (
 )
 from tiergraph.training.equality import softmax
 from tiergraph.training.extras import require
-from tiergraph.training.fields import FIELDS, FLAGS, TIER_SLOTS
+from tiergraph.training.fields import FIELDS, FLAGS
 from tiergraph.training.labels import Row
 
 ORDINARY = ("clinc150", "banking77", "nlu_evaluation_hwu", "templates")
@@ -33,45 +31,13 @@ Logits = Mapping[str, Any]
 """Field name to numpy (rows, values)."""
 
 
-def recorded(rows: Sequence[Row]) -> tuple[list[int], Any, dict[str, list[int]]]:
-    """Rows with recorded outcomes, what each capability slot reached on them, and the same rows by data set.
-
-    Slots are cut from these rows' own mean accuracies, as in training, apart for each data set.
-    """
-    numpy = require("numpy")
-    families: dict[str, list[int]] = {}
-    for i, row in enumerate(rows):
-        if row.outcomes:
-            families.setdefault(row.source, []).append(i)
-    at: list[int] = []
-    reached = []
-    for members in families.values():
-        groups = labels.bins(accuracy([rows[i].outcomes for i in members]))
-        at += members
-        reached += [labels.solved(rows[i].outcomes, groups) for i in members]
-    return at, numpy.array(reached).reshape(-1, TIER_SLOTS), families
-
-
-def accuracy(outcomes: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean correctness of each model."""
-    scores: dict[str, list[float]] = {}
-    for each in outcomes:
-        for model, score in each.items():
-            scores.setdefault(model, []).append(score)
-    return {model: sum(values) / len(values) for model, values in scores.items()}
-
-
 def calibrate(rows: Sequence[Row], logits: Logits) -> dict[str, Any]:
     """Temperatures, thresholds and the level map, from the calibration part."""
     numpy = require("numpy")
     found: dict[str, Any] = {}
     for name in FIELDS:
         at, targets = _known(rows, name)
-        if name == "tier":
-            with_outcomes = [i for i in at if rows[i].outcomes]
-            at = with_outcomes or at
-            targets = _targets(rows, at, name)
-        else:  # against the label itself: a smoothed one would make every answer look doubtful
+        if name != "tier":  # against the label itself: a smoothed one would make every answer look doubtful
             targets = (targets == targets.max(axis=1, keepdims=True)).astype(float)
         temperature = fit_temperature(logits[name][at], targets)
         found[name] = {"temperature": temperature}
@@ -80,11 +46,11 @@ def calibrate(rows: Sequence[Row], logits: Logits) -> dict[str, Any]:
             ordinary = numpy.array(_everyday(rows, at), dtype=bool)
             probability = softmax(logits[name][at] / temperature)[:, 0]
             found[name]["threshold"] = fit_threshold(probability, truth, ordinary)
-    at, reached, _ = recorded(rows)
+    at, targets = _known(rows, "tier")
     level = LevelMap()
     if at:
         cumulated = softmax(logits["tier"][at] / found["tier"]["temperature"]).cumsum(axis=1)
-        level = fit_level(cumulated[:, :-1], reached[:, :-1])
+        level = fit_level(cumulated[:, :-1], targets.cumsum(axis=1)[:, :-1])
     found["level"] = {"x": list(level.x), "y": list(level.y)}
     return found
 
@@ -100,7 +66,7 @@ def evaluate(rows: Sequence[Row], logits: Logits, calibration: Mapping[str, Any]
         truth = targets.argmax(axis=1)
         right = warm.argmax(axis=1) == truth
         figures[name] = {"n": len(at), "accuracy": _round(right.mean())}
-        if name != "tier":  # its labels are no facts; what can be checked is in _tier
+        if name != "tier":  # its labels are no facts: `tiergraph eval router` holds it against recorded outcomes
             figures[name]["ece_before"] = _round(expected_calibration_error(raw.max(axis=1), right))
             figures[name]["ece"] = _round(expected_calibration_error(warm.max(axis=1), right))
         if name in FLAGS:
@@ -108,8 +74,6 @@ def evaluate(rows: Sequence[Row], logits: Logits, calibration: Mapping[str, Any]
         if name in THRESHOLDS:
             threshold = calibration[name]["threshold"]
             figures[name].update(_flag(rows, at, warm[:, 0], truth == 0, threshold))
-    if any(row.outcomes for row in rows) and "tier" in figures:
-        figures["tier"].update(_tier(rows, logits["tier"], calibration))
     return figures
 
 
@@ -141,62 +105,6 @@ def _flag(rows: Sequence[Row], at: Sequence[int], probability: Any, truth: Any, 
             for name in sorted(set(names[truth].tolist()))
         },
     }
-
-
-def _tier(rows: Sequence[Row], logits: Any, calibration: Mapping[str, Any]) -> dict[str, Any]:
-    """How well P(slot 0 is not enough) ranks recorded questions, and how true the mapped CDF is."""
-    numpy = require("numpy")
-    level = LevelMap(x=tuple(calibration["level"]["x"]), y=tuple(calibration["level"]["y"]))
-    at, reached, families = recorded(rows)
-    slots = softmax(logits / calibration["tier"]["temperature"])
-    cumulated = slots[at].cumsum(axis=1)[:, :-1]
-    mapped = numpy.vectorize(level)(cumulated)
-    figures: dict[str, Any] = {
-        "level_ece_before": _round(expected_calibration_error(cumulated.reshape(-1), reached[:, :-1].reshape(-1))),
-        "level_ece": _round(expected_calibration_error(mapped.reshape(-1), reached[:, :-1].reshape(-1))),
-    }
-    for family, members in families.items():
-        weak, strong = _ends(rows, members)
-        score = 1.0 - slots[members, 0]
-        lengths = numpy.array([len(rows[i].text) for i in members], dtype=float)
-        figures[family] = {
-            "n": len(members),
-            "auc_weak_fails": _round(auc(score, weak < 0.5)),
-            "apgr": _round(apgr(score, weak, strong)),
-            "apgr_length": _round(apgr(lengths, weak, strong)),
-        }
-    return figures
-
-
-def _ends(rows: Sequence[Row], members: Sequence[int]) -> tuple[Any, Any]:
-    """Mean correctness of the lowest and of the highest capability bin on each row."""
-    numpy = require("numpy")
-    groups = labels.bins(accuracy([rows[i].outcomes for i in members]))
-    ends = []
-    for group in (groups[0], groups[-1]):
-        ends.append(
-            numpy.array(
-                [numpy.mean([rows[i].outcomes[m] for m in group if m in rows[i].outcomes] or [0.0]) for i in members]
-            )
-        )
-    return ends[0], ends[1]
-
-
-def apgr(score: Any, weak: Any, strong: Any) -> float:
-    """Share of the gap between weak and strong that the score recovers, over the strong model's share of calls.
-
-    Eleven decile edges of the score; strong where score >= edge; trapezoid; 0.5 is chance, 0 to about 1.
-    """
-    numpy = require("numpy")
-    if len(score) < 20 or strong.mean() == weak.mean():
-        return float("nan")
-    points = [(0.0, float(weak.mean()))]
-    for edge in numpy.quantile(score, numpy.linspace(0, 1, 11)):
-        chosen = score >= edge
-        points.append((float(chosen.mean()), float(numpy.where(chosen, strong, weak).mean())))
-    points.sort()
-    area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
-    return float((area - weak.mean()) / (strong.mean() - weak.mean()))
 
 
 def auc(score: Any, truth: Any) -> float:
@@ -252,5 +160,6 @@ def _targets(rows: Sequence[Row], at: Sequence[int], name: str) -> Any:
     return numpy.array([rows[i].labels[name] for i in at], dtype=float).reshape(len(at), len(FIELDS[name]))
 
 
-def _round(value: Any) -> float:
-    return round(float(value), 4)
+def _round(value: Any) -> float | None:
+    """Four digits; ``None`` for what cannot be told."""
+    return round(float(value), 4) if math.isfinite(value) else None

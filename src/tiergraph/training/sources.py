@@ -34,8 +34,7 @@ EXCLUDED: Mapping[str, str] = {
     "gorilla_apibench": "written by a model",
     "cyberseceval_instruct": "written by a model",
     "halueval": "queries derive from a model-written, non-commercial set",
-    "metatool": "written by a model",
-    "taskbench": "written by a model",
+    "clinc150 val": "evaluation only",
     "injection": "partly written by a model",
     "hh_rlhf_harmless_test": "offensive requests without routing labels",
 }
@@ -93,73 +92,67 @@ _CALCULATES = re.compile(r"\d|\bcalculat|\bcomput|\bdetermine\b|\$|\\|=", re.I)
 
 
 def _mmlu_pro(data: Path) -> Iterator[Row]:
-    folder = data / "mmlu_pro_models"
-    questions = [q for q in read_jsonl(folder / "questions.jsonl.gz") if not q["overlaps_routellm_mmlu"]]
-    recorded = {
-        int(row["question_id"]): {
-            f"mmlu_pro:{k}": float(v) for k, v in row.items() if k != "question_id" and v not in ("", None)
-        }
-        for row in read_csv(folder / "correct.csv.gz")
-    }
-    groups = labels.bins(_accuracy([recorded[q["question_id"]] for q in questions]))
-    for q in questions:
-        outcomes = recorded[q["question_id"]]
+    for q in read_jsonl(data / "mmlu_pro_models" / "questions.jsonl.gz"):
+        if q["overlaps_routellm_mmlu"]:
+            continue
         numeric = q["category"] in {"math", "physics", "chemistry", "engineering"} or (
             q["category"] in {"business", "economics"} and _CALCULATES.search(q["question"])
         )
         known = label(
             intent="math_reasoning" if numeric else "factual_question",
             reason="calculation" if numeric else "specialist",
+            tier="hardest" if numeric else "hard",
             difficulty=3 if numeric else 2,
             retrieval=False if numeric else None,
-            **EVERYDAY,
+            pii=False,
+            legal=None if q["category"] == "law" else False,
         )
-        known["tier"] = labels.tier_from_outcomes(labels.solved(outcomes, groups))
         options = "\n".join(f"{chr(65 + i)}. {option}" for i, option in enumerate(q["options"]))
         for text in (q["question"], f"{q['question']}\n{options}"):
             yield Row(
                 text=text,
                 source="mmlu_pro",
                 group=f"mmlu_pro:{q['question_id']}",
+                kind=f"mmlu_pro:{q['category']}",
                 labels=known,
-                outcomes=outcomes,
             )
 
 
 _ROUTER_TASKS: Mapping[str, dict[str, Soft]] = {
-    "mmlu": label(reason="specialist", difficulty=2, pii=False),
-    "math": label(intent="math_reasoning", reason="multi_step", difficulty=3, retrieval=False, **EVERYDAY),
-    "arc_challenge": label(intent="factual_question", reason="specialist", difficulty=2, **EVERYDAY),
-    "openbook_qa": label(intent="factual_question", reason="specialist", difficulty=2, **EVERYDAY),
-    "commonsense_qa": label(intent="factual_question", reason="judgement", difficulty=1, **EVERYDAY),
-    "natural_qa": label(intent="factual_question", reason="lookup", difficulty=1, retrieval=True, **EVERYDAY),
-    "trivia_qa": label(intent="factual_question", reason="lookup", difficulty=2, retrieval=True, **EVERYDAY),
-    "gsm8k": label(intent="math_reasoning", reason="calculation", difficulty=2, retrieval=False, **EVERYDAY),
-    "mgsm": label(intent="math_reasoning", reason="calculation", difficulty=2, retrieval=False, **EVERYDAY),
-    "mbpp": label(intent="coding", reason="code", difficulty=2, retrieval=False, **EVERYDAY),
-    "human_eval": label(intent="coding", reason="code", difficulty=2, retrieval=False, **EVERYDAY),
-    "gpqa": label(reason="specialist", difficulty=3, **EVERYDAY),
-    "commongen": label(intent="writing", reason="long_form", difficulty=2, retrieval=False, **EVERYDAY),
-    "logicgrid": label(intent="math_reasoning", reason="multi_step", difficulty=3, retrieval=False, **EVERYDAY),
+    "mmlu": label(tier="hard", reason="specialist", difficulty=2, pii=False),
+    "math": label(
+        tier="hardest", intent="math_reasoning", reason="multi_step", difficulty=3, retrieval=False, **EVERYDAY
+    ),
+    "arc_challenge": label(tier="mid", intent="factual_question", reason="specialist", difficulty=2, **EVERYDAY),
+    "openbook_qa": label(tier="mid", intent="factual_question", reason="specialist", difficulty=2, **EVERYDAY),
+    "commonsense_qa": label(tier="mid", intent="factual_question", reason="judgement", difficulty=1, **EVERYDAY),
+    "natural_qa": label(
+        tier="mid", intent="factual_question", reason="lookup", difficulty=1, retrieval=True, **EVERYDAY
+    ),
+    "trivia_qa": label(
+        tier="mid", intent="factual_question", reason="lookup", difficulty=2, retrieval=True, **EVERYDAY
+    ),
+    "gsm8k": label(
+        tier="word_problem", intent="math_reasoning", reason="calculation", difficulty=2, retrieval=False, **EVERYDAY
+    ),
+    "mgsm": label(
+        tier="word_problem", intent="math_reasoning", reason="calculation", difficulty=2, retrieval=False, **EVERYDAY
+    ),
+    "mbpp": label(tier="code", intent="coding", reason="code", difficulty=2, retrieval=False, **EVERYDAY),
+    "human_eval": label(tier="code", intent="coding", reason="code", difficulty=2, retrieval=False, **EVERYDAY),
+    "gpqa": label(tier="hardest", reason="specialist", difficulty=3, **EVERYDAY),
+    "commongen": label(tier="howto", intent="writing", reason="long_form", difficulty=2, retrieval=False, **EVERYDAY),
+    "logicgrid": label(
+        tier="hardest", intent="math_reasoning", reason="multi_step", difficulty=3, retrieval=False, **EVERYDAY
+    ),
 }
 
 
 def _llmrouter(data: Path) -> Iterator[Row]:
-    rows = [row for row in read_jsonl(data / "llmrouter_dc" / "all.jsonl.gz") if not row["overlaps_routellm"]]
-    recorded = [{f"llmrouter:{k}": float(v) for k, v in row["scores"].items()} for row in rows]
-    groups = labels.bins(_accuracy(recorded))
-    for row, outcomes in zip(rows, recorded, strict=True):
-        known = dict(_ROUTER_TASKS[row["task"].removeprefix("agentverse-")])
-        known["tier"] = labels.tier_from_outcomes(labels.solved(outcomes, groups))
-        yield Row(text=row["question"], source="llmrouter", labels=known, outcomes=outcomes)
-
-
-def _accuracy(recorded: list[dict[str, float]]) -> dict[str, float]:
-    sums: dict[str, list[float]] = {}
-    for outcomes in recorded:
-        for model, score in outcomes.items():
-            sums.setdefault(model, []).append(score)
-    return {model: sum(scores) / len(scores) for model, scores in sums.items()}
+    for row in read_jsonl(data / "llmrouter_dc" / "all.jsonl.gz"):
+        if not row["overlaps_routellm"]:
+            task = row["task"].removeprefix("agentverse-")
+            yield Row(text=row["question"], source="llmrouter", kind=f"llmrouter:{task}", labels=_ROUTER_TASKS[task])
 
 
 def _gsm8k(data: Path) -> Iterator[Row]:
@@ -177,12 +170,15 @@ def _gsm8k(data: Path) -> Iterator[Row]:
 
 def _clinc(data: Path) -> Iterator[Row]:
     for row in read_csv(data / "clinc150" / "data_full.csv.gz"):
-        yield Row(text=row["text"], source="clinc150", labels=labels.clinc(row["intent"]))
+        if row["split"] in {"train", "oos_train"}:
+            kind = f"clinc150:{row['intent']}"
+            yield Row(text=row["text"], source="clinc150", kind=kind, labels=labels.clinc(row["intent"]))
 
 
 def _banking(data: Path) -> Iterator[Row]:
     for row in read_csv(data / "banking77" / "train.csv.gz"):
-        yield Row(text=row["text"], source="banking77", labels=labels.banking(row["category"]))
+        kind = f"banking77:{row['category']}"
+        yield Row(text=row["text"], source="banking77", kind=kind, labels=labels.banking(row["category"]))
 
 
 def _counsel(data: Path) -> Iterator[Row]:
@@ -241,9 +237,14 @@ def _corpus(name: str, of: Callable[[dict[str, Any]], dict[str, Soft] | None]) -
         for row in read_jsonl(data / "corpus" / f"{name}.jsonl.gz"):
             known = of(row)
             if known is not None:
-                yield Row(text=row["text"], source=name, labels=known)
+                yield Row(text=row["text"], source=name, kind=_kind(name, row["label"]), labels=known)
 
     return read
+
+
+def _kind(source: str, given: Any) -> str:
+    intent = given.get("intent") if isinstance(given, dict) else None
+    return f"{source}:{intent}" if isinstance(intent, str) and intent else ""
 
 
 def _always(known: dict[str, Soft]) -> Callable[[dict[str, Any]], dict[str, Soft]]:
@@ -401,6 +402,76 @@ def _begin(data: Path) -> Iterator[Row]:
             yield Row(text=text, source="begin", labels=known)
 
 
+def _bfcl(data: Path) -> Iterator[Row]:
+    for row in read_jsonl(data / "bfcl_v4_questions" / "questions.jsonl.gz"):
+        if "irrelevance" in row["category"]:  # the tools at hand do not serve: it says nothing of the request
+            continue
+        said = [m["content"] for turn in row["question"] for m in turn if m["role"] == "user"]
+        parallel = "parallel" in row["category"]
+        calls = row["n_gold_calls"] or 1
+        structure = "single" if calls == 1 else "parallel" if parallel else "chain"
+        known = labels.step(
+            needs=True,
+            calls=labels.soft("planned_calls", _calls(calls), 0.94),
+            structure=labels.soft("structure", structure, 0.9),
+        )
+        yield Row(text="\n".join(said), source="bfcl_v4", group=f"bfcl:{row['id']}", labels=known)
+
+
+def _calls(count: int) -> str:
+    return str(count) if count < 2 else "2-3" if count < 4 else "4+"
+
+
+_TASKBENCH = {
+    # the graph that was drawn for it: planned calls 0, 1, 2-3, 4+; structure none, single, parallel, chain, dag
+    "single": ((0.01, 0.95, 0.03, 0.01), (0.01, 0.93, 0.02, 0.03, 0.01)),
+    "chain": ((0.01, 0.04, 0.7, 0.25), (0.01, 0.04, 0.05, 0.8, 0.1)),
+    "dag": ((0.01, 0.02, 0.42, 0.55), (0.01, 0.03, 0.1, 0.16, 0.7)),
+}
+
+
+def _taskbench(data: Path) -> Iterator[Row]:
+    for row in read_jsonl(data / "taskbench" / "requests.jsonl.gz"):
+        calls, structure = _TASKBENCH[row["type"]]
+        known = labels.step(needs=True, calls=calls, structure=structure)
+        yield Row(text=row["user_request"], source="taskbench", kind=f"taskbench:{row['domain']}", labels=known)
+
+
+def _metatool(data: Path) -> Iterator[Row]:
+    folder = data / "metatool"
+    one = labels.step(
+        needs=True,
+        calls=labels.soft("planned_calls", "1", 0.94),
+        structure=labels.soft("structure", "single", 0.94),
+    )
+    none = labels.step(
+        needs=False,
+        calls=labels.soft("planned_calls", "0", 0.94),
+        structure=labels.soft("structure", "none", 0.94),
+    )
+    two = labels.step(
+        needs=True, calls=labels.soft("planned_calls", "2-3", 0.94), structure=(0.01, 0.04, 0.6, 0.3, 0.05)
+    )
+    for row in read_jsonl(folder / "multi_tool_query_golden.jsonl.gz"):
+        yield Row(text=row["query"], source="metatool", labels=two)
+    for row in read_jsonl(folder / "task1_awareness.jsonl.gz"):
+        yield Row(text=row["query"], source="metatool", labels=one if row["label"] == "positive" else none)
+    for record in read_csv(folder / "all_clean_data.csv.gz"):
+        yield Row(text=record["Query"], source="metatool", labels=one)
+
+
+def _tau(data: Path) -> Iterator[Row]:
+    for row in read_jsonl(data / "tau_bench" / "tasks.jsonl.gz"):
+        count = int(row["n_actions"])
+        structure = "none" if count == 0 else "single" if count == 1 else "chain"
+        known = labels.step(
+            needs=count > 0,
+            calls=labels.soft("planned_calls", _calls(count), 0.9),
+            structure=labels.soft("structure", structure, 0.9),
+        )
+        yield Row(text=row["instruction"], source="tau_bench", group=f"tau:{row['domain']}:{row['i']}", labels=known)
+
+
 _FACTOID = label(intent="factual_question", reason="lookup", tier="easy", difficulty=1, retrieval=True, **EVERYDAY)
 _TABLE = label(intent="data_query", reason="lookup", tier="howto", difficulty=1, retrieval=False, **EVERYDAY)
 _SHELL = label(intent="coding", reason="procedure", tier="howto", difficulty=1, **EVERYDAY)
@@ -410,8 +481,8 @@ _SHOP = label(
 _MIXED = label(tier="mid", difficulty=2, **EVERYDAY)
 
 SOURCES: tuple[Source, ...] = (
-    Source(name="mmlu_pro", licence="Apache-2.0", used_for="tier, difficulty, intent", read=_mmlu_pro, share=0.9),
-    Source(name="llmrouter", licence="MIT", used_for="tier, difficulty, intent", read=_llmrouter, share=1.7),
+    Source(name="mmlu_pro", licence="Apache-2.0", used_for="tier prior, difficulty, intent", read=_mmlu_pro, share=0.9),
+    Source(name="llmrouter", licence="MIT", used_for="tier prior, difficulty, intent", read=_llmrouter, share=1.7),
     Source(name="gsm8k", licence="MIT", used_for="tier, intent", read=_gsm8k, share=0.5),
     Source(name="clinc150", licence="CC BY 3.0", used_for="intent, reason, flags", read=_clinc, share=1.3),
     Source(name="banking77", licence="CC BY 4.0", used_for="intent, reason, flags", read=_banking, share=1.0),
@@ -529,6 +600,10 @@ SOURCES: tuple[Source, ...] = (
         read=_corpus("writingbench", _writingbench),
         share=1.0,
     ),
+    Source(name="bfcl_v4", licence="Apache-2.0", used_for="fields of an agent's step", read=_bfcl, share=1.5),
+    Source(name="taskbench", licence="MIT", used_for="fields of an agent's step", read=_taskbench, share=0.4),
+    Source(name="metatool", licence="MIT", used_for="fields of an agent's step", read=_metatool, share=0.3),
+    Source(name="tau_bench", licence="MIT", used_for="fields of an agent's step", read=_tau, share=1.5),
     Source(name="begin", licence="CC BY 4.0 subsets", used_for="intent, flags", read=_begin, share=1.0),
 )
 """Every data set that may go into published weights."""

@@ -1,4 +1,6 @@
-"""The training loop: field losses and next-token loss in one pass, bounded by time or by steps.
+"""The training loop: the fields, the kinds of requests and a sentence encoder's vectors in one pass.
+
+It is bounded by time or by steps. Kinds and vectors are told from the probes alone, and so are what these carry.
 
 Batches hold sequences of near-equal length, so that little is padded. The order of rows, the augmentation and
 the initial weights follow from the seed; with ``steps`` given instead of ``minutes`` so does the result, on one
@@ -19,23 +21,25 @@ from tiergraph.training.extras import require
 from tiergraph.training.fields import FIELDS, PROBES
 from tiergraph.training.labels import Row
 from tiergraph.training.network import Shape, build
+from tiergraph.training.teacher import WIDTH, Teacher, start_embeddings
 from tiergraph.training.vocabulary import Vocabulary
 
 FIELD_WEIGHTS: Mapping[str, float] = {
-    "tier": 2.0,
+    "tier": 1.0,
     "difficulty": 0.4,
     "intent": 1.0,
     "needs_retrieval": 0.5,
-    "contains_pii": 1.0,
-    "is_legal": 1.0,
+    "contains_pii": 1.5,
+    "is_legal": 1.5,
     "reason": 0.4,
+    "needs_tools": 0.4,
+    "planned_calls": 0.4,
+    "structure": 0.4,
 }
 """Weight of each field's cross-entropy in the loss."""
 
-_LANGUAGE_WEIGHT = 0.3  # next-token loss on the request: generality from rows whose fields are unknown
-_LANGUAGE_SHARE = 0.2  # of the positions: the output matrix is the most expensive layer
-_OUTCOME_WEIGHT = 0.5  # recorded correctness of each model, read from the probes
-_SOURCE_WEIGHT = 0.1
+_KIND_WEIGHT = 0.5
+_TEACHER_WEIGHT = 4.0
 _CHECKPOINT_SECONDS = 120.0
 
 
@@ -72,15 +76,32 @@ Epoch = Callable[[random.Random], Sequence[Row]]
 """Draws the rows of one pass, augmented, from a generator that is seeded by the pass."""
 
 
-def train(epoch: Epoch, vocabulary: Vocabulary, shape: Shape, plan: Plan, columns: Sequence[str]) -> Outcome:
-    """Train a network. ``columns`` names the recorded outcomes and the sources that the probes are taught on.
+def train(
+    epoch: Epoch,
+    vocabulary: Vocabulary,
+    shape: Shape,
+    plan: Plan,
+    kinds: Sequence[str],
+    teacher: Teacher | None = None,
+) -> Outcome:
+    """Train a network, on a GPU where PyTorch has one.
 
     A checkpoint in ``plan.work`` is taken up where it stood.
+
+    Args:
+        kinds: Names of the kinds of rows that the probes are taught to tell apart (`kind_of`).
+        teacher: Vectors that the probes are taught to tell, and that the embeddings start from.
     """
     torch = require("torch")
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
-    network = build(shape, auxiliary=len(columns))
+    network = build(shape, auxiliary=len(kinds) + (WIDTH if teacher is not None else 0))
+    if teacher is not None and not _saved(plan):
+        cosine = start_embeddings(network, vocabulary, teacher, plan.seed)
+        if not plan.quiet:
+            sys.stderr.write(f"train: bags of tokens tell the encoder's vectors with cosine {cosine:.3f}\n")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device)
     matrices = [p for p in network.parameters() if p.dim() == 2]
     others = [p for p in network.parameters() if p.dim() < 2]
     optimiser = torch.optim.AdamW(
@@ -91,10 +112,9 @@ def train(epoch: Epoch, vocabulary: Vocabulary, shape: Shape, plan: Plan, column
     )
     clock = _Clock(plan)
     done, position, seen = _resume(torch, network, optimiser, clock, plan)
-    half = _bf16_pays(torch, network, shape)
-    column = {name: i for i, name in enumerate(columns)}
+    half = device == "cuda" or _bf16_pays(torch, network, shape)
+    column = {name: i for i, name in enumerate(kinds)}
     progress, pace = _Progress(plan, clock), _Pace(torch, plan)
-    generator = torch.Generator().manual_seed(plan.seed + done)
     while not clock.over(done):
         passed, offset = position
         draw = random.Random(f"{plan.seed} {passed}")
@@ -103,8 +123,8 @@ def train(epoch: Epoch, vocabulary: Vocabulary, shape: Shape, plan: Plan, column
             for group in optimiser.param_groups:
                 group["lr"] = plan.rate * _schedule(clock.fraction(done), done)
             rows, ids = batches[index]
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-                losses = _losses(torch, network, vocabulary, rows, ids, column, generator)
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
+                losses = _losses(torch, network, vocabulary, rows, ids, column, teacher)
             loss = sum(losses.values())
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -122,7 +142,7 @@ def train(epoch: Epoch, vocabulary: Vocabulary, shape: Shape, plan: Plan, column
         else:
             position = (passed + 1, 0)
     _save(torch, network, optimiser, clock, plan, done, position, seen)
-    network.eval()
+    network.to("cpu").eval()
     return Outcome(network=network, steps=done, seconds=clock.elapsed(), tokens=seen)
 
 
@@ -138,61 +158,61 @@ def _losses(
     rows: Sequence[Row],
     ids: Sequence[list[int]],
     column: Mapping[str, int],
-    generator: Any,
+    teacher: Teacher | None,
 ) -> dict[str, Any]:
     functional = torch.nn.functional
-    lengths = torch.tensor([len(x) for x in ids])
-    longest = int(lengths.max())
-    padded = torch.tensor([x + [vocabulary.pad] * (longest - len(x)) for x in ids])
-    hidden = network(padded)
-    decided = hidden[torch.arange(len(ids)), lengths - 1]
     weight, first = network.output.weight, vocabulary.first_control
+    lengths = torch.tensor([len(x) for x in ids], device=weight.device)
+    longest = int(lengths.max())
+    padded = torch.tensor([x + [vocabulary.pad] * (longest - len(x)) for x in ids], device=weight.device)
+    decided = network(padded)[torch.arange(len(ids), device=weight.device), lengths - 1]
     controls = functional.linear(decided, weight[first:]).float()
     losses = {}
     for name, values in vocabulary.contract["fields"].items():
         known = [i for i, row in enumerate(rows) if name in row.labels]
         if known:
-            target = torch.tensor([rows[i].labels[name] for i in known])
+            target = torch.tensor([rows[i].labels[name] for i in known], device=weight.device)
             start = next(iter(values.values())) - first
             logits = controls[known, start : start + len(values)]
             # Divided by the whole batch: a row counts the same whatever else the batch holds.
             loss = functional.cross_entropy(logits, target, reduction="sum") / len(rows)
             losses[name] = FIELD_WEIGHTS[name] * loss
-    if column:
+    if network.auxiliary is not None:
         start = vocabulary.contract["probes"][0] - first
-        losses.update(_auxiliary(torch, network.auxiliary(controls[:, start : start + PROBES]), rows, column))
-    inside = torch.arange(longest - 1)[None] < (lengths - 2)[:, None]
-    chosen = (inside & (torch.rand(inside.shape, generator=generator) < _LANGUAGE_SHARE)).nonzero(as_tuple=True)
-    if len(chosen[0]):
-        logits = functional.linear(hidden[:, :-1][chosen], weight[:first]).float()
-        losses["language"] = _LANGUAGE_WEIGHT * functional.cross_entropy(logits, padded[:, 1:][chosen])
+        told = network.auxiliary(controls[:, start : start + PROBES]).float()
+        losses.update(_auxiliary(torch, told, rows, column, teacher))
     return losses
 
 
-def _auxiliary(torch: Any, logits: Any, rows: Sequence[Row], column: Mapping[str, int]) -> dict[str, Any]:
-    """Which models answered right, and which source the row is from, told from the probes alone."""
+def _auxiliary(
+    torch: Any, told: Any, rows: Sequence[Row], column: Mapping[str, int], teacher: Teacher | None
+) -> dict[str, Any]:
+    """Of which kind a row is, and the encoder's vector of it, told from the probes alone."""
     functional = torch.nn.functional
     losses = {}
-    at = [(i, column[k], v) for i, row in enumerate(rows) for k, v in row.outcomes.items() if k in column]
-    if at:
-        index, models, values = zip(*at, strict=True)
-        loss = functional.binary_cross_entropy_with_logits(logits[list(index), list(models)], torch.tensor(values))
-        share = len(set(index)) / len(rows)
-        losses["outcomes"] = _OUTCOME_WEIGHT * share * loss
-    sources = [k for k in column if k.startswith("source:")]
-    known = [(i, column[f"source:{row.source}"]) for i, row in enumerate(rows) if f"source:{row.source}" in column]
-    if sources and known:
-        start = column[sources[0]]
-        target = torch.tensor([c - start for _, c in known])
-        picked = logits[[i for i, _ in known], start : start + len(sources)]
-        losses["source"] = _SOURCE_WEIGHT * functional.cross_entropy(picked, target)
+    known = [(i, column[kind]) for i, row in enumerate(rows) if (kind := kind_of(row)) in column]
+    if known:
+        at, kinds = zip(*known, strict=True)
+        target = torch.tensor(kinds, device=told.device)
+        loss = functional.cross_entropy(told[list(at), : len(column)], target, reduction="sum")
+        losses["kind"] = _KIND_WEIGHT * loss / len(rows)
+    if teacher is not None:
+        taught, vectors = teacher.of(rows)
+        if taught:
+            wanted = torch.from_numpy(vectors).to(told.device)
+            near = functional.cosine_similarity(told[taught, len(column) :], wanted)
+            losses["teacher"] = _TEACHER_WEIGHT * (1.0 - near).sum() / len(rows)
     return losses
 
 
-def columns(rows: Sequence[Row]) -> list[str]:
-    """Names of the recorded outcomes of ``rows``, then of their sources."""
-    outcomes = sorted({name for row in rows for name in row.outcomes})
-    return outcomes + sorted({f"source:{row.source}" for row in rows})
+def kind_of(row: Row) -> str:
+    """Name of the kind of a row: its own, else its source's."""
+    return row.kind or row.source
+
+
+def kinds_of(rows: Sequence[Row]) -> list[str]:
+    """Names of the kinds of ``rows`` in order."""
+    return sorted({kind_of(row) for row in rows})
 
 
 def _batches(
@@ -337,6 +357,10 @@ def _save(
     partial = plan.work / "checkpoint.pt.partial"
     torch.save(state, partial)
     partial.replace(plan.work / "checkpoint.pt")
+
+
+def _saved(plan: Plan) -> bool:
+    return plan.work is not None and (plan.work / "checkpoint.pt").exists()
 
 
 def _resume(torch: Any, network: Any, optimiser: Any, clock: _Clock, plan: Plan) -> tuple[int, tuple[int, int], int]:

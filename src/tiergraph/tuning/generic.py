@@ -1,0 +1,140 @@
+"""Fits the generic head: what a stronger model gains over a weaker one, averaged over many pairs of models.
+
+No pair's own outcomes decide, so that the score says something of a ladder that it has never seen; how much, only that
+ladder's outcomes tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tiergraph.errors import InputError
+from tiergraph.proposers.heads import SLOTS, GenericHead
+from tiergraph.tuning.levels import fit_points
+from tiergraph.tuning.ridge import Config, Learner, codes_of, mean_square
+from tiergraph.tuning.rows import logit_matrix, read_inputs
+
+MIN_ROWS = 30
+
+ALPHAS = (4.0, 10.0, 25.0)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenericFit:
+    """A head and what it is worth.
+
+    Attributes:
+        head: Learned from all rows.
+        cross_fitted: Score of every row, (n,), learned without its fold; comparable with the head's.
+        chosen: The way that was taken and the mean squared error of every way in cross-validation.
+    """
+
+    head: GenericHead
+    cross_fitted: Floats
+    chosen: Mapping[str, Any]
+
+
+def fit_generic(
+    texts: Sequence[str],
+    logits: ArrayLike,
+    levels: ArrayLike,
+    *,
+    sources: Sequence[str] | None = None,
+    seed: int = 0,
+    model_sha256: str = "",
+    logit_names: Sequence[str] = (),
+    data: Mapping[str, Any] | None = None,
+    created: str = "",
+    tick: Callable[[], object] = lambda: None,
+) -> GenericFit:
+    """Learn the gain.
+
+    Args:
+        texts: The requests, (n,).
+        logits: (n, m) of the router model, m may be 0.
+        levels: (n, `SLOTS`) mean score in [0, 1] of the models of each level of capability, the weakest first. They
+            need not rise: where a stronger model is worse, that is learned too.
+        sources: (n,) data set of each row. Every set counts the same as the others, however many rows it has.
+        seed, model_sha256, logit_names, data, created: As of `fit_ladder`.
+        tick: Called after every fold of every way.
+
+    Raises:
+        InputError: Fewer than `MIN_ROWS` rows, scores outside [0, 1], or shapes that do not fit.
+    """
+    reached = _checked_levels(levels, len(texts))
+    inputs = logit_matrix(logits, len(texts))
+    gain = pair_gain(reached)[:, None]
+    weights = _source_weights(sources, len(texts))[:, None]
+    mean = float((weights * gain).sum() / weights.sum())
+    learner = Learner(read_inputs(texts, inputs), seed=seed, codes=codes_of(texts))
+    mixes = dict.fromkeys(way.mix for way in learner.configs)
+    ways = [Config(mix, alpha) for mix in mixes for alpha in ALPHAS]
+    tried = learner.cross_fit(gain - mean, weights, configs=ways, tick=tick)
+    errors = {way: mean_square(gain - mean - made, weights) for way, made in tried.items()}
+    best = min(errors, key=errors.__getitem__)
+    score = tried[best][:, 0] + mean
+    scorer = replace(learner.fit(gain - mean, weights, best), bias=np.array([mean], np.float32))
+    head = GenericHead(
+        scorer=scorer.rounded(),
+        levels=tuple(fit_points(score, loss) for loss in slot_losses(reached).T),
+        model_sha256=model_sha256,
+        logit_names=tuple(logit_names) or tuple(f"logit:{i}" for i in range(inputs.shape[1])),
+        data=dict(data or {}),
+        created=created,
+    )
+    return GenericFit(
+        head=head,
+        cross_fitted=score,
+        chosen={
+            "way": f"{best.mix}, alpha {best.alpha:g}",
+            "mean_squared_error": {
+                "constant": round(mean_square(gain - mean, weights), 6),
+                **{f"{way.mix}, alpha {way.alpha:g}": round(error, 6) for way, error in errors.items()},
+            },
+        },
+    )
+
+
+def pair_gain(levels: Floats) -> Floats:
+    """Mean gain over all pairs of a higher and a lower level, (n,), in [-1, 1]."""
+    count = levels.shape[1]
+    # level j is the higher one of j pairs and the lower one of count - 1 - j
+    signs = np.arange(count) * 2.0 - (count - 1)
+    gain: Floats = levels @ signs / (count * (count - 1) / 2)
+    return gain
+
+
+def slot_losses(levels: Floats) -> Floats:
+    """For each level but the top, what it misses of the best level above it, (n, levels - 1), in [0, 1]."""
+    best = np.maximum.accumulate(levels[:, ::-1], axis=1)[:, ::-1]
+    return np.maximum(best[:, 1:] - levels[:, :-1], 0.0)
+
+
+def _checked_levels(levels: ArrayLike, n: int) -> Floats:
+    found = np.asarray(levels, dtype=np.float64)
+    if found.shape != (n, SLOTS) or not ((found >= 0) & (found <= 1)).all():
+        raise InputError(
+            f"levels have the shape {found.shape}; ({n}, {SLOTS}) numbers in [0, 1] are needed.", code="bad_levels"
+        )
+    if n < MIN_ROWS:
+        raise InputError(f"{n} rows are too few. Fix: give at least {MIN_ROWS}.", code="too_few_rows")
+    return found
+
+
+def _source_weights(sources: Sequence[str] | None, n: int) -> Floats:
+    """Weight of each row, of mean 1."""
+    if sources is None:
+        return np.ones(n)
+    if len(sources) != n:
+        raise InputError(f"{len(sources)} sources for {n} texts. Fix: give one for each.", code="bad_sources")
+    codes = codes_of(sources)
+    counts = np.bincount(codes)
+    weights: Floats = n / len(counts) / counts[codes].astype(np.float64)
+    return weights
