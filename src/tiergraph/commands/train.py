@@ -35,6 +35,21 @@ def train(
         typer.Option(help='JSONL of your own rows: {"text"} and any of the labels.', show_default=False),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training a gguf; some more for the rest.")] = 30,
+    taught: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="For a gguf: so many texts whose vectors a sentence encoder gives for it to learn; 0 for none. "
+            "By default 60,000 where the teacher extra is installed.",
+            show_default=False,
+        ),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            help="For a gguf: folder of checkpoints; the same command goes on from there.", show_default=False
+        ),
+    ] = None,
     false_positives: Annotated[
         float,
         typer.Option(
@@ -49,7 +64,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is random.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Train a router model on the CPU. Needs the train extra.
+    """Train a router model, on a GPU where PyTorch has one. Needs the train extra.
 
     Afterwards router.model in router.yaml names the GGUF, or classifier: and the folder; the manifest has to stay
     beside the model. A classifier takes seconds to minutes and any closed set of intents; it needs --rows.
@@ -66,7 +81,7 @@ def train(
         manifest = _fit(rows, out, seed, false_positives, licence)
         told = _fitted(manifest, out)
     else:
-        manifest = _train(data, rows, out, minutes, seed)
+        manifest = _train(data, rows, out, minutes, seed, taught, work)
         told = f"Wrote {out}. Next: router.model in router.yaml names the GGUF in it."
     if json:
         write_json(manifest)
@@ -74,13 +89,16 @@ def train(
         typer.echo(told)
 
 
-def _train(data: Path | None, rows: Path | None, out: Path, minutes: float, seed: int) -> Any:
+def _train(
+    data: Path | None, rows: Path | None, out: Path, minutes: float, seed: int, taught: int | None, work: Path | None
+) -> Any:
     from tiergraph.training.router import train_router
 
     given = " --data DIR" * (data is not None) + " --rows FILE" * (rows is not None)
+    given += f" --taught {taught}" * (taught is not None)
     command = f"tiergraph train{given} --minutes {minutes:g} --seed {seed}"  # a path could name a person
     try:
-        return train_router(data, out, minutes=minutes, seed=seed, rows=rows, command=command)
+        return train_router(data, out, minutes=minutes, seed=seed, rows=rows, taught=taught, work=work, command=command)
     except FileNotFoundError as error:
         raise BadUse(str(error)) from None
 

@@ -84,7 +84,7 @@ class Scorer:
             scores += tents(text.dense[:1], self.knots)[0] @ grams[1:]
         if len(self.phases):
             scores += np.cos(inputs @ self.frequencies + self.phases) @ self.waves
-        found = scores.astype(np.float64)
+        found: NDArray[np.float64] = scores.astype(np.float64)
         if not np.isfinite(found).all():
             raise ValueError("scores are not finite numbers")
         return found
@@ -150,7 +150,8 @@ def tents(values: NDArray[Any], knots: NDArray[Any]) -> Floats:
     if not len(knots):
         return np.zeros((len(values), 0), np.float32)
     places = np.interp(values, knots, np.arange(len(knots)))
-    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(len(knots)))).astype(np.float32)
+    found: Floats = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(len(knots)))).astype(np.float32)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,7 @@ class Points:
     y: Floats
 
     def __call__(self, at: ArrayLike) -> Any:
-        return np.interp(at, self.x, self.y)
+        return np.interp(np.asarray(at), self.x, self.y)
 
 
 def _floats(arrays: Mapping[str, NDArray[Any]], name: str) -> Floats:
@@ -360,7 +361,8 @@ class GenericHead(_Stored):
 
     def reached(self, score: float) -> list[float]:
         """Probability that a model of each level but the top suffices; rising."""
-        return np.maximum.accumulate([1.0 - float(level(score)) for level in self.levels]).tolist()
+        found = np.maximum.accumulate([1.0 - float(level(score)) for level in self.levels])
+        return [float(each) for each in found]
 
     def _meaning(self) -> dict[str, Any]:
         return {"slots": SLOTS}

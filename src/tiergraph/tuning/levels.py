@@ -29,11 +29,10 @@ def fit_points(score: Floats, target: Floats) -> Points:
     mean = float(target.mean())
     at, weights, values = _steps(score, target)
     values = (values * weights + mean * PRIOR) / (weights + PRIOR)
-    span = float(at[-1] - at[0])
-    if span <= 0:
-        return _checked(at[:1], np.array([mean]))
     low, high = float(score.min()), float(score.max())
-    x = np.concatenate([[low - span], at, [high + span]])
+    if high <= low:
+        return _checked(at[:1], np.array([mean]))
+    x = np.concatenate([[2 * low - high], at, [2 * high - low]])
     y = np.concatenate([values[:1], values, values[-1:]])
     y = (1 - TILT) * y + TILT * (x - x[0]) / (x[-1] - x[0])
     return _checked(x, y)

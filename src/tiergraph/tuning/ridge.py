@@ -226,7 +226,8 @@ class Learner:
 
 
 def _grams(rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    grams = np.asarray((rows.hashed @ rows.hashed.T).todense(), np.float32) / FAMILIES
+    grams = np.asarray((rows.hashed @ rows.hashed.T).todense(), np.float32)
+    grams /= FAMILIES
     return grams, rows.near @ rows.near.T
 
 
