@@ -495,7 +495,9 @@ def test_what_is_stored_is_close_to_what_was_fitted():
     rng = np.random.default_rng(0)
     exact = replace(some_scorer(2), hashed=(3e-5 * rng.normal(size=(BUCKETS, 4, 2))).astype(np.float32))
     text = text_features("How do I pay this bill?")
-    grams = replace(exact, linear=np.zeros_like(exact.linear), waves=np.zeros_like(exact.waves), bias=np.zeros(2, np.float32))
+    grams = replace(
+        exact, linear=np.zeros_like(exact.linear), waves=np.zeros_like(exact.waves), bias=np.zeros(2, np.float32)
+    )
     found, stored = grams(text, LOGITS), grams.rounded()(text, LOGITS)
     assert stored == pytest.approx(found, rel=1e-2)
     assert np.abs(found).max() > 1e-5

@@ -13,9 +13,10 @@ from tiergraph.evaluation.curves import apgr
 from tiergraph.proposers.features import DENSE, text_features
 from tiergraph.proposers.heads import SLOTS, FieldHead, GenericHead, LadderHead, field_probabilities
 from tiergraph.tuning import field as field_module
+from tiergraph.tuning import ladder as ladder_module
 from tiergraph.tuning import ridge
 from tiergraph.tuning.field import fit_field
-from tiergraph.tuning.generic import fit_generic, pair_gain, slot_losses
+from tiergraph.tuning.generic import difficulty, fit_generic, pair_gain, slot_levels, slot_losses, top_gain
 from tiergraph.tuning.ladder import MIN_ROWS, fit_ladder
 from tiergraph.tuning.levels import fit_points
 from tiergraph.tuning.ridge import Config, Learner, codes_of
@@ -97,9 +98,9 @@ def test_cross_fitted_levels_are_learned_without_the_row():
 
 def test_equal_texts_are_never_on_both_sides_of_a_fold():
     texts, _ = requests(60)
-    doubled = texts + texts
+    doubled = texts + texts[::-1]
     learner = Learner(read_inputs(doubled, np.zeros((120, 0), np.float32)), codes=codes_of(doubled))
-    assert learner.folds[:60].tolist() == learner.folds[60:].tolist()
+    assert learner.folds[:60].tolist() == learner.folds[60:][::-1].tolist()
     assert len(set(learner.folds.tolist())) > 1
 
 
@@ -129,11 +130,13 @@ def test_a_ladder_of_any_length_has_rising_levels(tiers):
 
 def test_the_gain_is_that_of_the_best_higher_tier():
     texts, _ = requests(60)
-    # the middle tier is best of all, the top no better than the first: only the middle one is worth a climb
-    outcomes = np.stack([np.full(60, 0.2), np.full(60, 0.9), np.full(60, 0.2)], axis=1)
-    fit = fit_ladder(texts, NO_LOGITS, outcomes, tiers=("a", "b", "c"))
-    assert fit.cross_fitted[:, 0] == pytest.approx(0.3, abs=0.01)
-    assert fit.cross_fitted[:, 1] == pytest.approx(1.0, abs=0.01)
+    for scores, expected in (
+        ((0.2, 0.9, 0.2), (0.3, 1.0)),
+        ((0.2, 0.2, 0.9), (0.3, 0.3)),
+        ((0.5, 0.2, 0.6), (0.9, 0.9)),
+    ):
+        fit = fit_ladder(texts, NO_LOGITS, np.tile(scores, (60, 1)), tiers=("a", "b", "c"))
+        assert fit.cross_fitted == pytest.approx(np.tile(expected, (60, 1)), abs=0.01)
 
 
 def test_missing_scores_leave_a_row_out_of_that_boundary_only():
@@ -194,6 +197,32 @@ def test_many_rows_are_solved_in_parts(monkeypatch):
     assert np.corrcoef(said(parts.head, new)[:, 0], new_hardness)[0, 1] < -0.75
 
 
+def test_of_several_parts_the_mean_is_taken(monkeypatch):
+    monkeypatch.setattr(ridge, "CHUNK", 25)
+    texts, hardness = requests(60)
+    inputs = read_inputs(texts, np.zeros((60, 0), np.float32))
+    learner = Learner(inputs)
+    y, config = (hardness - hardness.mean())[:, None], Config("text", 4.0)
+    kernel = learner._kernel(learner._rows, *ridge._grams(learner._rows), ridge.MIXES["text"])
+    parts = []
+    for rows in learner._chunks:
+        solved = np.linalg.solve(kernel[np.ix_(rows, rows)] + 4 * np.eye(len(rows)), y[rows])
+        parts.append(kernel[:, rows] @ solved)
+    assert sorted(np.concatenate(learner._chunks).tolist()) == list(range(60))
+    assert len(parts) == 3
+    scorer = learner.fit(y, np.ones((60, 1)), config)
+    found = [scorer(text_features(text), np.zeros(0, np.float32))[0] for text in texts]
+    assert found == pytest.approx(np.mean(parts, axis=0)[:, 0], abs=1e-4)
+
+
+def test_of_rows_that_say_nothing_one_still_guesses():
+    y = np.linspace(-1, 1, 40)
+    ways = {Config("text", 4.0): -y, Config("logits", 4.0): -y}
+    blend = ladder_module._blend(y, np.ones(40, bool), ways, None)
+    assert list(blend.own.values()) == [0.5, 0.5]
+    assert np.ptp(blend.score) > 0
+
+
 def generic_levels(hardness):
     return np.clip(1 - hardness[:, None] * np.linspace(1, 0.1, SLOTS), 0, 1)
 
@@ -250,15 +279,24 @@ def test_a_head_says_of_its_rows_what_it_was_calibrated_on_with_a_base(generic):
 
 
 def test_the_copy_of_a_generic_score_is_in_the_head(generic):
+    texts, _ = requests(120, seed=4)
+    right = np.array([generic.cumulative(text, np.zeros(0, np.float32), tiers=2) for text in texts])
+    # the outcomes say nothing: all that can order new requests is the copy
+    fit = fit_ladder(texts, NO_LOGITS, np.ones((120, 2)), tiers=TIERS, generic=right)
+    assert fit.head.base is None
+    assert fit.shrinkage == pytest.approx(1)
+    new, hardness = requests(150, seed=12)
+    assert np.corrcoef(said(fit.head, new)[:, 0].argsort().argsort(), hardness)[0, 1] < -0.7
+
+
+def test_a_head_with_a_copy_is_calibrated_on_new_requests(generic):
     texts, hardness = requests(300, seed=4)
     right = np.array([generic.cumulative(text, np.zeros(0, np.float32), tiers=2) for text in texts])
     fit = fit_ladder(texts, NO_LOGITS, outcomes_of(hardness), tiers=TIERS, generic=right)
-    assert fit.head.base is None
-    assert fit.shrinkage > 0
     new, new_hardness = requests(400, seed=12)
     outcomes = outcomes_of(new_hardness, seed=13)
     sufficient = 1 - np.maximum(outcomes[:, 1] - outcomes[:, 0], 0)
-    assert expected_calibration_error(said(fit.head, new)[:, 0], sufficient) < 0.1
+    assert expected_calibration_error(said(fit.head, new)[:, 0], sufficient, bins=8) < 0.1
 
 
 def table(n, **changed):
@@ -374,8 +412,43 @@ def test_the_gain_is_the_mean_over_all_pairs():
     assert pair_gain(levels) == pytest.approx(np.mean(pairs, axis=0))
 
 
+def test_the_top_gain_is_that_of_the_strongest_over_the_middle():
+    levels = np.array([[0.9, 0.0, 0.2, 0.4, 0.5, 1.0]])
+    assert top_gain(levels) == pytest.approx([0.75 - 0.3])
+
+
+def test_difficulty_is_what_the_middle_fails():
+    assert difficulty(np.array([[1.0, 1.0, 0.2, 0.4, 0.0, 0.0]])) == pytest.approx([0.7])
+
+
+def test_levels_are_models_in_the_order_of_their_mean():
+    scores = np.zeros((4, 7))
+    for model, good in enumerate((3, 0, 1, 4, 2, 2, 4)):
+        scores[:good, model] = 1.0
+    scores[0, 0] = np.nan  # the mean of model 0 is then 2 of 3
+    found = slot_levels(scores)
+    # in order: 1, 2, 4, 5, 0, 3, 6; the first level has two models
+    assert found.shape == (4, SLOTS)
+    assert found[:, 0].tolist() == [0.5, 0, 0, 0]
+    assert found[:, 1].tolist() == [1, 1, 0, 0]
+    assert np.isnan(found[0, 3])
+    assert found[1:, 3].tolist() == [1, 1, 0]
+    assert found[:, 4].tolist() == found[:, 5].tolist() == [1, 1, 1, 1]
+
+
+def test_rows_without_levels_teach_the_order_alone():
+    texts, hardness = requests(120, seed=3)
+    levels = generic_levels(hardness)
+    levels[60:] = np.nan
+    gain = pair_gain(generic_levels(hardness))
+    fit = fit_generic(texts, NO_LOGITS, levels, gain=gain)
+    assert np.corrcoef(fit.cross_fitted[60:], hardness[60:])[0, 1] > 0.7
+    with pytest.raises(InputError, match="levels"):
+        fit_generic(texts, NO_LOGITS, levels)
+
+
 def test_the_loss_of_a_slot_is_what_the_best_higher_one_has_more():
-    assert slot_losses(np.array([[0.2, 0.9, 0.5, 0.6]])) == pytest.approx(np.array([[0.7, 0.0, 0.1]]))
+    assert slot_losses(np.array([[0.2, 0.1, 0.5, 0.4]])) == pytest.approx(np.array([[0.3, 0.4, 0.0]]))
 
 
 def test_a_generic_head_ranks_requests_that_it_never_saw(generic, tmp_path):
@@ -412,7 +485,7 @@ def test_every_source_counts_the_same():
     ("levels", "sources", "code"),
     [
         (np.ones((40, 5)), None, "bad_levels"),
-        (np.full((40, SLOTS), np.nan), None, "bad_levels"),
+        (np.full((40, SLOTS), np.nan), None, "too_few_rows"),
         (np.full((40, SLOTS), 2.0), None, "bad_levels"),
         (np.ones((40, SLOTS)), ["a"], "bad_sources"),
     ],
@@ -535,3 +608,11 @@ def test_inputs_are_counts_and_then_logits():
     row = text_features("prove it")
     assert found.hashed[1].toarray()[0, row.indices] == pytest.approx(row.values)
     assert found.hashed[1].sum() == pytest.approx(row.values.sum(), rel=1e-5)
+
+
+def test_equal_texts_of_a_field_are_never_on_both_sides_of_a_fold():
+    truth = np.array([0, 1, 2] * 20)
+    codes = np.random.default_rng(0).integers(0, 15, 60)
+    folds = field_module._folds(truth, codes, 0)
+    assert all(len(set(folds[codes == code].tolist())) == 1 for code in range(15))
+    assert set(folds.tolist()) == {0, 1, 2}

@@ -99,7 +99,7 @@ def split(rows: Sequence[Row]) -> Mapping[Split, list[Row]]:
     parts: dict[Split, list[Row]] = {"train": [], "calibration": [], "held_out": []}
     unique = list({(row.source, row.text): row for row in rows}.values())
     for row, group in zip(unique, groups(unique), strict=True):
-        parts[side(group)].append(row)
+        parts["held_out" if row.judged else side(group)].append(row)
     return parts
 
 

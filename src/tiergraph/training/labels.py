@@ -41,7 +41,7 @@ class Row:
     text: the request as a user would send it. source: name of its data set. group: rows of one group stay in one
     split (empty: decided from the text). labels: field to soft label. kind: the finest class that its data set gives,
     such as an intent of 150 (empty: its source); what tells kinds apart tells a user's own apart. original: the text
-    before it was changed (empty: it was not).
+    before it was changed (empty: it was not). judged: whether its data set keeps it for evaluation: it is held out.
     """
 
     text: str
@@ -50,6 +50,7 @@ class Row:
     kind: str = ""
     labels: Mapping[str, Soft] = field(default_factory=dict)
     original: str = ""
+    judged: bool = False
 
 
 def soft(field_name: str, value: str, sure: float = SURE, *, names: Sequence[str] | None = None) -> Soft:

@@ -170,9 +170,13 @@ def _gsm8k(data: Path) -> Iterator[Row]:
 
 def _clinc(data: Path) -> Iterator[Row]:
     for row in read_csv(data / "clinc150" / "data_full.csv.gz"):
-        if row["split"] in {"train", "oos_train"}:
-            kind = f"clinc150:{row['intent']}"
-            yield Row(text=row["text"], source="clinc150", kind=kind, labels=labels.clinc(row["intent"]))
+        yield Row(
+            text=row["text"],
+            source="clinc150",
+            kind=f"clinc150:{row['intent']}",
+            labels=labels.clinc(row["intent"]),
+            judged=row["split"] not in {"train", "oos_train"},
+        )
 
 
 def _banking(data: Path) -> Iterator[Row]:
@@ -481,8 +485,8 @@ _SHOP = label(
 _MIXED = label(tier="mid", difficulty=2, **EVERYDAY)
 
 SOURCES: tuple[Source, ...] = (
-    Source(name="mmlu_pro", licence="Apache-2.0", used_for="tier prior, difficulty, intent", read=_mmlu_pro, share=0.9),
-    Source(name="llmrouter", licence="MIT", used_for="tier prior, difficulty, intent", read=_llmrouter, share=1.7),
+    Source(name="mmlu_pro", licence="Apache-2.0", used_for="difficulty, intent", read=_mmlu_pro, share=0.9),
+    Source(name="llmrouter", licence="MIT", used_for="difficulty, intent", read=_llmrouter, share=1.7),
     Source(name="gsm8k", licence="MIT", used_for="tier, intent", read=_gsm8k, share=0.5),
     Source(name="clinc150", licence="CC BY 3.0", used_for="intent, reason, flags", read=_clinc, share=1.3),
     Source(name="banking77", licence="CC BY 4.0", used_for="intent, reason, flags", read=_banking, share=1.0),

@@ -46,6 +46,7 @@ def fit_generic(
     logits: ArrayLike,
     levels: ArrayLike,
     *,
+    gain: ArrayLike | None = None,
     sources: Sequence[str] | None = None,
     seed: int = 0,
     model_sha256: str = "",
@@ -60,7 +61,9 @@ def fit_generic(
         texts: The requests, (n,).
         logits: (n, m) of the router model, m may be 0.
         levels: (n, `SLOTS`) mean score in [0, 1] of the models of each level of capability, the weakest first. They
-            need not rise: where a stronger model is worse, that is learned too.
+            need not rise: where a stronger model is worse, that is learned too. NaN where none is known: such a row
+            teaches the order alone, and needs ``gain``.
+        gain: (n,) what is learned, in any unit; by default the mean of `pair_gain` and `top_gain` of the levels.
         sources: (n,) data set of each row. Every set counts the same as the others, however many rows it has.
         seed, model_sha256, logit_names, data, created: As of `fit_ladder`.
         tick: Called after every fold of every way.
@@ -70,20 +73,21 @@ def fit_generic(
     """
     reached = _checked_levels(levels, len(texts))
     inputs = logit_matrix(logits, len(texts))
-    gain = pair_gain(reached)[:, None]
+    target = _checked_gain(gain, reached)[:, None]
+    graded = np.isfinite(reached).all(axis=1)
     weights = _source_weights(sources, len(texts))[:, None]
-    mean = float((weights * gain).sum() / weights.sum())
+    mean = float((weights * target).sum() / weights.sum())
     learner = Learner(read_inputs(texts, inputs), seed=seed, codes=codes_of(texts))
     mixes = dict.fromkeys(way.mix for way in learner.configs)
     ways = [Config(mix, alpha) for mix in mixes for alpha in ALPHAS]
-    tried = learner.cross_fit(gain - mean, weights, configs=ways, tick=tick)
-    errors = {way: mean_square(gain - mean - made, weights) for way, made in tried.items()}
+    tried = learner.cross_fit(target - mean, weights, configs=ways, tick=tick)
+    errors = {way: mean_square(target - mean - made, weights) for way, made in tried.items()}
     best = min(errors, key=errors.__getitem__)
     score = tried[best][:, 0] + mean
-    scorer = replace(learner.fit(gain - mean, weights, best), bias=np.array([mean], np.float32))
+    scorer = replace(learner.fit(target - mean, weights, best), bias=np.array([mean], np.float32))
     head = GenericHead(
         scorer=scorer.rounded(),
-        levels=tuple(fit_points(score, loss) for loss in slot_losses(reached).T),
+        levels=tuple(fit_points(score[graded], loss) for loss in slot_losses(reached[graded]).T),
         model_sha256=model_sha256,
         logit_names=tuple(logit_names) or tuple(f"logit:{i}" for i in range(inputs.shape[1])),
         data=dict(data or {}),
@@ -95,7 +99,7 @@ def fit_generic(
         chosen={
             "way": f"{best.mix}, alpha {best.alpha:g}",
             "mean_squared_error": {
-                "constant": round(mean_square(gain - mean, weights), 6),
+                "constant": round(mean_square(target - mean, weights), 6),
                 **{f"{way.mix}, alpha {way.alpha:g}": round(error, 6) for way, error in errors.items()},
             },
         },
@@ -111,6 +115,43 @@ def pair_gain(levels: Floats) -> Floats:
     return gain
 
 
+def top_gain(levels: Floats) -> Floats:
+    """Mean of the two top levels above that of the two in the middle, (n,), in [-1, 1].
+
+    Ladders end in strong models, and of all pairs those of two weak ones say least about them.
+    """
+    middle = levels.shape[1] // 2
+    gain: Floats = levels[:, -2:].mean(axis=1) - levels[:, middle - 1 : middle + 1].mean(axis=1)
+    return gain
+
+
+def difficulty(levels: Floats) -> Floats:
+    """How often the two levels in the middle fail, (n,), in [0, 1].
+
+    Of questions that the strongest fail too the gain is small; asked of easier ones, the same kind gains. On a set as
+    hard as that this carries over better than its gain.
+    """
+    middle = levels.shape[1] // 2
+    found: Floats = 1.0 - levels[:, middle - 1 : middle + 1].mean(axis=1)
+    return found
+
+
+def slot_levels(scores: ArrayLike) -> Floats:
+    """`SLOTS` levels of (n, models) scores, NaN where a model was not scored: (n, `SLOTS`).
+
+    Models in the order of their mean score, cut into parts of near-equal size; NaN where all of a part are.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    ordered = table[:, np.argsort(np.nanmean(table, axis=0), kind="stable")]
+    levels = []
+    for part in np.array_split(ordered, SLOTS, axis=1):
+        known = ~np.isnan(part)
+        counts = known.sum(axis=1)
+        sums = np.where(known, part, 0.0).sum(axis=1)
+        levels.append(np.divide(sums, counts, out=np.full(len(table), np.nan), where=counts > 0))
+    return np.stack(levels, axis=1)
+
+
 def slot_losses(levels: Floats) -> Floats:
     """For each level but the top, what it misses of the best level above it, (n, levels - 1), in [0, 1]."""
     best = np.maximum.accumulate(levels[:, ::-1], axis=1)[:, ::-1]
@@ -119,12 +160,24 @@ def slot_losses(levels: Floats) -> Floats:
 
 def _checked_levels(levels: ArrayLike, n: int) -> Floats:
     found = np.asarray(levels, dtype=np.float64)
-    if found.shape != (n, SLOTS) or not ((found >= 0) & (found <= 1)).all():
+    known = found[np.isfinite(found).all(axis=1)] if found.shape == (n, SLOTS) else found
+    if found.shape != (n, SLOTS) or not ((known >= 0) & (known <= 1)).all():
         raise InputError(
             f"levels have the shape {found.shape}; ({n}, {SLOTS}) numbers in [0, 1] are needed.", code="bad_levels"
         )
-    if n < MIN_ROWS:
-        raise InputError(f"{n} rows are too few. Fix: give at least {MIN_ROWS}.", code="too_few_rows")
+    if len(known) < MIN_ROWS:
+        raise InputError(
+            f"{len(known)} rows have levels, and {MIN_ROWS} are needed. Fix: give more rows.", code="too_few_rows"
+        )
+    return found
+
+
+def _checked_gain(gain: ArrayLike | None, levels: Floats) -> Floats:
+    found = (pair_gain(levels) + top_gain(levels)) / 2 if gain is None else np.asarray(gain, dtype=np.float64)
+    if found.shape != (len(levels),) or not np.isfinite(found).all():
+        raise InputError(
+            "Some rows have neither levels nor a gain. Fix: give gain, a finite number for each row.", code="bad_gain"
+        )
     return found
 
 
