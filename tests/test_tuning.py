@@ -16,7 +16,15 @@ from tiergraph.tuning import field as field_module
 from tiergraph.tuning import ladder as ladder_module
 from tiergraph.tuning import ridge
 from tiergraph.tuning.field import fit_field
-from tiergraph.tuning.generic import difficulty, fit_generic, pair_gain, slot_levels, slot_losses, top_gain
+from tiergraph.tuning.generic import (
+    difficulty,
+    fit_generic,
+    pair_gain,
+    recorded_gain,
+    slot_levels,
+    slot_losses,
+    top_gain,
+)
 from tiergraph.tuning.ladder import MIN_ROWS, fit_ladder
 from tiergraph.tuning.levels import fit_points
 from tiergraph.tuning.ridge import Config, Learner, codes_of
@@ -415,6 +423,20 @@ def test_the_gain_is_the_mean_over_all_pairs():
 def test_the_top_gain_is_that_of_the_strongest_over_the_middle():
     levels = np.array([[0.9, 0.0, 0.2, 0.4, 0.5, 1.0]])
     assert top_gain(levels) == pytest.approx([0.75 - 0.3])
+
+
+def test_the_recorded_gain_is_high_where_only_strong_models_are_right():
+    models = np.arange(10) / 10
+    scores = np.array([models >= 0.8, models >= 0.3, models >= 0.0, models < 0.0], float)
+    found = recorded_gain(scores)
+    assert found.argmax() == 0
+    assert found.mean() == pytest.approx(0)
+    assert found[2] == pytest.approx(found[3])  # where all are right, or none, nobody gains
+    # top fifth above the middle third by 1, 0, 0, 0; all pairs of levels by the same order
+    ends = np.array([1.0, 0, 0, 0])
+    pairs = pair_gain(slot_levels(scores))
+    expected = sum((each - each.mean()) / each.std() for each in (ends, pairs)) / 2
+    assert found == pytest.approx(expected)
 
 
 def test_difficulty_is_what_the_middle_fails():

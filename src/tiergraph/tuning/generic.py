@@ -136,6 +136,33 @@ def difficulty(levels: Floats) -> Floats:
     return found
 
 
+def recorded_gain(scores: ArrayLike) -> Floats:
+    """What a stronger model gains, from (n, models) scores of at least 6 models, NaN where one was not scored: (n,).
+
+    Half is the gain over all pairs of levels, half that of the top fifth of the models over the third in the middle,
+    each in units of its spread and above its mean, so that sets of other models can be learned together.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    ordered = table[:, np.argsort(np.nanmean(table, axis=0), kind="stable")]
+    count = table.shape[1]
+    top, middle = ordered[:, -max(2, count // 5) :], ordered[:, count // 3 : 2 * count // 3]
+    ends = _row_means(top) - _row_means(middle)
+    return (_standard(pair_gain(np.nan_to_num(slot_levels(table)))) + _standard(ends)) / 2
+
+
+def _row_means(part: Floats) -> Floats:
+    """Mean of what is known of each row; 0 where nothing is."""
+    known = ~np.isnan(part)
+    found: Floats = np.where(known, part, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return found
+
+
+def _standard(values: Floats) -> Floats:
+    spread = float(values.std())
+    found: Floats = (values - values.mean()) / (spread if spread > 0 else 1.0)
+    return found
+
+
 def slot_levels(scores: ArrayLike) -> Floats:
     """`SLOTS` levels of (n, models) scores, NaN where a model was not scored: (n, `SLOTS`).
 
