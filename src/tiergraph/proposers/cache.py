@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
+
+FLAG_CACHE_SIZE = 8192
+"""Texts and windows whose flags a router model keeps."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -43,3 +47,8 @@ class LruCache(Generic[K, V]):
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
+
+
+def text_digest(text: str) -> bytes:
+    """What stands for a text in a key; two texts differ in it, lone surrogates and all."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -10,6 +10,8 @@ from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 DEFAULT_THRESHOLD = 0.5
+SLOTS = 6
+"""Ordinal slots of needed capability: 0, the cheapest suffices, to 5, only the strongest does."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ Failure rule: whatever fails is a `ProposerError`; what of a long text remains u
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +22,14 @@ import numpy as np
 
 from tiergraph.config import RouterModelConfig, expand_env
 from tiergraph.errors import ConfigError, DecisionTimeoutError, ProposalInvalidError, ProposerError
-from tiergraph.proposal import DIFFICULTIES, INTENTS, REASONS, Proposal, parse_proposal, render_proposal
+from tiergraph.proposal import DIFFICULTIES, INTENTS, REASONS
 from tiergraph.proposers.base import FlagReading, Flags, Narrow, Proposed
-from tiergraph.proposers.cache import LruCache
-from tiergraph.proposers.calibration import LevelMap, TierScores, choose, mask_tiers, softmax
+from tiergraph.proposers.cache import FLAG_CACHE_SIZE, LruCache, text_digest
+from tiergraph.proposers.calibration import SLOTS, LevelMap, TierScores, choose, mask_tiers, softmax
 from tiergraph.proposers.classifier_model import ClassifierModel, Floats
 from tiergraph.proposers.placing import undecided
 from tiergraph.proposers.pool import CLOSED
-from tiergraph.proposers.reading import FlagScores, Labels, Thresholds
+from tiergraph.proposers.reading import FlagScores, Labels, Thresholds, proposal_of
 from tiergraph.tiers import Ladder, Location
 
 WINDOW = 1500
@@ -38,12 +37,6 @@ WINDOW = 1500
 
 OVERLAP = 200
 """Characters that neighbouring windows share, so that what is cut at one window's end is whole in the next."""
-
-FLAG_CACHE_SIZE = 8192
-"""Texts whose flags are kept."""
-
-SLOTS = 6
-"""Ordinal capability slots of the field ``tier``."""
 
 NO_FLAGS = FlagScores(0.0, 0.0)
 
@@ -146,7 +139,7 @@ class ClassifierProposer:
             ProposerError: It is closed, or failed otherwise.
         """
         self._check(deadline)
-        key = (_digest_of(text), windows, self._config_digest)
+        key = (text_digest(text), windows, self._config_digest)
         known = self._cache.get(key)
         cached = known is not None
         lasting = True
@@ -246,7 +239,7 @@ class ClassifierProposer:
         if allowed:
             chosen, probabilities = self._choose(known, [name in allowed for name in names])
             confidence = probabilities[chosen]
-            proposal = self._proposal(names[chosen], known.labels, flags, allowed)
+            proposal = proposal_of(names[chosen], known.labels, flags, allowed=allowed, config=self._config)
         return Proposed(
             proposal=proposal,
             flags=flags,
@@ -270,17 +263,6 @@ class ClassifierProposer:
             return known.tiers.insufficient
         _, probabilities = undecided(len(self._names) - 1, [True] * len(self._names), self._sufficiency)
         return 1.0 - probabilities[0]
-
-    def _proposal(self, tier: str, labels: Labels, flags: Flags, allowed: tuple[str, ...]) -> Proposal:
-        values = {
-            "tier": tier,
-            **labels._asdict(),
-            "contains_pii": flags.contains_pii,
-            "is_legal": flags.is_legal,
-        }
-        return parse_proposal(
-            render_proposal(values), allowed=allowed, intents=self._config.intents, reasons=self._config.reasons
-        )
 
 
 class FlagClassifierProposer(ClassifierProposer):
@@ -310,7 +292,7 @@ class FlagClassifierProposer(ClassifierProposer):
             ProposerError: It is closed, or failed otherwise.
         """
         self._check(deadline)
-        key = _digest_of(text)
+        key = text_digest(text)
         seen = self._seen.get(key)
         if seen is not None:
             return FlagReading(flags=self._raised(seen), windows=0, complete=True)
@@ -390,7 +372,3 @@ def _usual(value: str, values: Sequence[str]) -> str:
 
 def _two(probability: float) -> dict[str, float]:
     return {"true": probability, "false": 1.0 - probability}
-
-
-def _digest_of(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

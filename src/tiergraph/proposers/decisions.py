@@ -27,13 +27,13 @@ from tiergraph.errors import (
     ProposerUnavailableError,
 )
 from tiergraph.policy import clip
-from tiergraph.proposal import Proposal, parse_proposal, render_proposal
 from tiergraph.proposers.base import Flags, Narrow, Proposed
 from tiergraph.proposers.cache import LruCache
 from tiergraph.proposers.calibration import TierScores, choose, mask_tiers
 from tiergraph.proposers.confidence import UNEARNED, ConfidenceMap, one_against_rest
 from tiergraph.proposers.decision_questions import Questions, Said, decisions
 from tiergraph.proposers.pool import CLOSED
+from tiergraph.proposers.reading import proposal_of
 from tiergraph.tiers import Ladder, Location
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class DecisionModelProposer:
         allowed = tuple(name for name in asked if name in wanted)
         tier, probabilities = self._tier(said, allowed) if allowed else ("", {})
         return Proposed(
-            proposal=self._proposal(tier, said, flags, allowed) if allowed else None,
+            proposal=proposal_of(tier, said.labels, flags, allowed=allowed, config=self._config) if allowed else None,
             flags=flags,
             confidence=probabilities.get(tier, 0.0),
             score=self._score(said, asked),
@@ -255,17 +255,6 @@ class DecisionModelProposer:
         if self._calibration is None:
             return 1.0 - one_against_rest(said.tier, UNEARNED, asked)[cheapest]
         return min(1.0, max(0.0, 1.0 - self._earned(said, self._calibration)[cheapest]))
-
-    def _proposal(self, tier: str, said: Said, flags: Flags, allowed: tuple[str, ...]) -> Proposal:
-        values = {
-            "tier": tier,
-            **said.labels._asdict(),
-            "contains_pii": flags.contains_pii,
-            "is_legal": flags.is_legal,
-        }
-        return parse_proposal(
-            render_proposal(values), allowed=allowed, intents=self._config.intents, reasons=self._config.reasons
-        )
 
     def _nothing(self, complete: bool) -> Proposed:
         """Policy leaves no tier: the model need not be asked, and could not change it."""

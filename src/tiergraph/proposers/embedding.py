@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from tiergraph.config import RouterModelConfig, expand_env
 from tiergraph.embeddings import Embedder, load_embedder
 from tiergraph.errors import ConfigError, DecisionTimeoutError, ModelError, ProposalInvalidError, ProposerError
-from tiergraph.proposal import Proposal, parse_proposal, render_proposal
 from tiergraph.proposers.base import Flags, Narrow, Proposed
 from tiergraph.proposers.cache import LruCache
 from tiergraph.proposers.clusters import Overlap
 from tiergraph.proposers.placing import Atlas, Place
 from tiergraph.proposers.pool import CLOSED
+from tiergraph.proposers.reading import proposal_of
 from tiergraph.proposers.routes import (
     MAX_CLUSTERS,
     MAX_EXAMPLES,
@@ -334,7 +334,7 @@ class EmbeddingProposer:
         if allowed:
             tier, probabilities = atlas.choose(place, [name in allowed for name in names], self._sufficiency)
             confidence = probabilities[tier]
-            proposal = self._proposal(names[tier], place, allowed)
+            proposal = proposal_of(names[tier], place.labels, Flags(), allowed=allowed, config=self._config)
         if time.monotonic() > deadline:
             raise DecisionTimeoutError("The decision came later than its deadline.")
         if not cached:
@@ -348,12 +348,6 @@ class EmbeddingProposer:
             field_probabilities=place.fields,
             confidence_from="similarity",
             cached=cached,
-        )
-
-    def _proposal(self, tier: str, place: Place, allowed: tuple[str, ...]) -> Proposal:
-        values = {"tier": tier, **place.labels._asdict(), "contains_pii": False, "is_legal": False}
-        return parse_proposal(
-            render_proposal(values), allowed=allowed, intents=self._config.intents, reasons=self._config.reasons
         )
 
 

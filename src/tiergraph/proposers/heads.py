@@ -23,14 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from tiergraph.errors import ModelError
 from tiergraph.proposers import features
+from tiergraph.proposers.calibration import SLOTS as SLOTS
 from tiergraph.proposers.features import TextFeatures, text_features
 
 VERSION = 1
 MAX_BYTES = 256 * 1024 * 1024
 """Of all arrays of a head, unpacked."""
-
-SLOTS = 6
-"""Ordinal slots of needed capability that a generic head spreads its probability over."""
 
 Floats = NDArray[np.float32]
 _META, _BASE = "meta", "base."

@@ -36,7 +36,7 @@ from tiergraph.proposers.cache import LruCache
 from tiergraph.proposers.calibration import TierScores, choose, mask_tiers
 from tiergraph.proposers.confidence import UNEARNED, ConfidenceMap, Source, one_against_rest
 from tiergraph.proposers.pool import CLOSED
-from tiergraph.proposers.reading import Labels
+from tiergraph.proposers.reading import Labels, proposal_of
 from tiergraph.proposers.token_walk import value_probabilities
 from tiergraph.structured import Structured, StructuredClient
 from tiergraph.tiers import Ladder, Location
@@ -259,10 +259,9 @@ class HostedProposer:
         names = self._ladder.names
         left = self._ladder.in_order(narrow(flags))
         tier, probabilities = self._choice(said, left) if left else ("", {})
-        values = {**said.labels._asdict(), "contains_pii": flags.contains_pii, "is_legal": flags.is_legal}
         source: ConfidenceFrom = "stated" if said.tokens is None else "tokens"
         return Proposed(
-            proposal=self._validated({"tier": tier, **values}, left) if left else None,
+            proposal=proposal_of(tier, said.labels, flags, allowed=left, config=self._config) if left else None,
             flags=flags,
             confidence=probabilities.get(tier, 0.0),
             score=self._score(said, prepared.asked),

@@ -38,11 +38,11 @@ from tiergraph.errors import (
     ProposalInvalidError,
     ProposerError,
 )
-from tiergraph.proposal import Proposal, parse_proposal, render_proposal
+from tiergraph.proposal import Proposal
 from tiergraph.proposers import windows
 from tiergraph.proposers.base import FlagReading, Flags, Narrow, Proposed
 from tiergraph.proposers.breaker import Breaker
-from tiergraph.proposers.cache import LruCache
+from tiergraph.proposers.cache import FLAG_CACHE_SIZE, LruCache, text_digest
 from tiergraph.proposers.calibration import Mask, choose, mask_tiers
 from tiergraph.proposers.contract import KEY, ContractHead
 from tiergraph.proposers.fitted import Fitted
@@ -50,16 +50,13 @@ from tiergraph.proposers.loading import digest_of, make_head, make_slots, sha256
 from tiergraph.proposers.memory import Memory
 from tiergraph.proposers.native import Ids, NativeModel, Progress, Slot, Watch, silent
 from tiergraph.proposers.pool import CLOSED, Pool
-from tiergraph.proposers.reading import FlagScores, Head, Labels, Reading
+from tiergraph.proposers.reading import FlagScores, Head, Labels, Reading, proposal_of
 from tiergraph.tiers import Ladder, Location
 
 Result = TypeVar("Result")
 ProposalKey = tuple[str, Labels, bool, bool, tuple[str, ...]]
 
 EMBEDDED = "embedded"
-FLAG_CACHE_SIZE = 8192
-"""Windows and documents whose flags are kept."""
-
 PROPOSAL_CACHE_SIZE = 4096
 """Validated proposals that are kept; they hold labels only, never a text."""
 
@@ -277,7 +274,7 @@ class LlamaCppProposer:
         """
         key = None
         if self._config.cache_size:
-            key = (_digest_of(text), windows, self._cached_as)
+            key = (text_digest(text), windows, self._cached_as)
             reading = self._readings.get(key)
             if reading is not None:
                 return self._on_time(self._resolve(reading, narrow, cached=True), deadline)
@@ -316,7 +313,7 @@ class LlamaCppProposer:
                 it is not complete.
             CircuitOpenError, ProposerError: As `propose`.
         """
-        key = _digest_of(text)
+        key = text_digest(text)
         known = self._flags.get(key)
         if known is not None:
             return FlagReading(flags=self._head.raise_flags(known), windows=0, complete=True)
@@ -469,15 +466,7 @@ class LlamaCppProposer:
         key = (tier, labels, flags.contains_pii, flags.is_legal, allowed)
         proposal = self._proposals.get(key)
         if proposal is None:
-            text = render_proposal(
-                {
-                    "tier": tier,
-                    **labels._asdict(),
-                    "contains_pii": flags.contains_pii,
-                    "is_legal": flags.is_legal,
-                }
-            )
-            proposal = parse_proposal(text, allowed=allowed, intents=self._config.intents, reasons=self._config.reasons)
+            proposal = proposal_of(tier, labels, flags, allowed=allowed, config=self._config)
             self._proposals.put(key, proposal)
         return proposal
 
@@ -599,10 +588,6 @@ def _packaged_head(model: Path) -> Path | None:
 def _release(pool: Pool[Slot], watch: Watch) -> None:
     pool.close()
     watch.close()
-
-
-def _digest_of(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 __all__ = ["EMBEDDED", "Flags", "LlamaCppProposer"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiergraph.proposal import Proposal, parse_proposal, render_proposal
 from tiergraph.proposers.base import Flags
 from tiergraph.proposers.calibration import Calibration, TierScores
+
+if TYPE_CHECKING:
+    from tiergraph.config import RouterModelConfig
 
 FLAG_VALUES = ("true", "false")
 LABEL_FIELDS = ("difficulty", "intent", "needs_retrieval", "contains_pii", "is_legal", "reason")
@@ -48,6 +52,21 @@ class Labels(NamedTuple):
     intent: str
     needs_retrieval: bool
     reason: str
+
+
+def proposal_of(
+    tier: str, labels: Labels, flags: Flags, *, allowed: Sequence[str], config: RouterModelConfig
+) -> Proposal:
+    """The values as JSON, and the JSON validated. Raises `ProposalInvalidError` as `parse_proposal`."""
+    values = {
+        "tier": tier,
+        **labels._asdict(),
+        "contains_pii": flags.contains_pii,
+        "is_legal": flags.is_legal,
+    }
+    return parse_proposal(
+        render_proposal(values), allowed=tuple(allowed), intents=config.intents, reasons=config.reasons
+    )
 
 
 class FieldProbabilities(Mapping[str, Mapping[str, float]]):

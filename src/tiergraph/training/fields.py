@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from tiergraph.proposal import INTENTS, REASONS
+from tiergraph.proposers.calibration import SLOTS
 
 CONTRACT_VERSION = 1
 """Version of the layout that the engine reads; raised when an old engine would misread a new model."""
@@ -28,8 +29,8 @@ MAX_REQUEST_TOKENS = 384
 PROBES = 128
 """Number of probe tokens."""
 
-TIER_SLOTS = 6
-"""Ordinal capability slots of the field ``tier``: 0, the cheapest suffices, to 5, only the strongest does."""
+TIER_SLOTS = SLOTS
+"""Values of the field ``tier``."""
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "tier": tuple(str(slot) for slot in range(TIER_SLOTS)),

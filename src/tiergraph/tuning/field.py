@@ -22,7 +22,7 @@ from tiergraph.extras import require
 from tiergraph.proposers import features
 from tiergraph.proposers.heads import FieldHead, Scorer, field_probabilities
 from tiergraph.tuning.ridge import codes_of
-from tiergraph.tuning.rows import Inputs, logit_matrix, read_inputs
+from tiergraph.tuning.rows import Inputs, logit_matrix, names_of, read_inputs
 
 MIN_PER_VALUE = 3
 """Texts of each label: one for each fold."""
@@ -127,7 +127,7 @@ def fit_field(
         outside=outside if place is not None else None,
         outside_threshold=threshold,
         model_sha256=model_sha256,
-        logit_names=tuple(logit_names) or tuple(f"logit:{i}" for i in range(matrix.shape[1])),
+        logit_names=names_of(logit_names, matrix),
         data=dict(data or {}),
         created=created,
     )

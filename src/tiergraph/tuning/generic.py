@@ -17,7 +17,7 @@ from tiergraph.errors import InputError
 from tiergraph.proposers.heads import SLOTS, GenericHead
 from tiergraph.tuning.levels import fit_points
 from tiergraph.tuning.ridge import Config, Learner, codes_of, mean_square
-from tiergraph.tuning.rows import logit_matrix, read_inputs
+from tiergraph.tuning.rows import logit_matrix, names_of, read_inputs
 
 MIN_ROWS = 30
 
@@ -89,7 +89,7 @@ def fit_generic(
         scorer=scorer.rounded(),
         levels=tuple(fit_points(score[graded], loss) for loss in slot_losses(reached[graded]).T),
         model_sha256=model_sha256,
-        logit_names=tuple(logit_names) or tuple(f"logit:{i}" for i in range(inputs.shape[1])),
+        logit_names=names_of(logit_names, inputs),
         data=dict(data or {}),
         created=created,
     )

@@ -19,7 +19,7 @@ from tiergraph.extras import require
 from tiergraph.proposers.heads import GenericHead, LadderHead, Points, Scorer, sufficiency
 from tiergraph.tuning.levels import fit_points
 from tiergraph.tuning.ridge import MIXES, Config, Learner, codes_of, mean_square
-from tiergraph.tuning.rows import logit_matrix, read_inputs
+from tiergraph.tuning.rows import logit_matrix, names_of, read_inputs
 
 MIN_ROWS = 30
 """Fewer rows that compare a tier with a higher one say nothing that the generic score does not."""
@@ -119,7 +119,7 @@ def fit_ladder(
         base=base if relies else None,
         trust=trust if relies else np.zeros(0, np.float32),
         model_sha256=model_sha256,
-        logit_names=tuple(logit_names) or tuple(f"logit:{i}" for i in range(inputs.shape[1])),
+        logit_names=names_of(logit_names, inputs),
         data=dict(data or {}),
         created=created,
     )

@@ -43,6 +43,11 @@ def logit_matrix(logits: ArrayLike, n: int) -> NDArray[np.float32]:
     return found
 
 
+def names_of(given: Sequence[str], logits: NDArray[Any]) -> tuple[str, ...]:
+    """A name for each of the logits (n, m): those given, else numbers."""
+    return tuple(given) or tuple(f"logit:{i}" for i in range(logits.shape[1]))
+
+
 def read_inputs(texts: Sequence[str], logits: NDArray[Any], *, tick: Callable[[], object] = lambda: None) -> Inputs:
     """Features of every text. ``logits``: (n, m), m may be 0. ``tick``: called after each."""
     sparse = require("scipy.sparse", extra="eval")
